@@ -1,0 +1,190 @@
+"""Django settings; everything a site may change comes from the environment or the database.
+
+Only what is needed to reach the database, the queue and the keys is read from the environment;
+the rest is edited in the admin (``products.models.Configuration``).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import django_stubs_ext
+from django.core.management.utils import get_random_secret_key
+
+from conveyor_site.database_url import database_from_url, sqlite_database
+from conveyor_site.local_secret import local_secret, new_credential_keys
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where things are -------------------------------------------------------------------------
+CONVEYOR_DATA_DIR = Path(os.environ.get("CONVEYOR_DATA_DIR") or BASE_DIR / ".conveyor").resolve()
+CONVEYOR_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+# Job folders; a root runner keeps them out of private homes (see runners.settings_block).
+CONVEYOR_WORK_DIR = os.environ.get("CONVEYOR_WORK_DIR", "")
+# Unset means the embedded queue, which the first process that needs it starts.
+CONVEYOR_BROKER_URL = os.environ.get("CONVEYOR_BROKER_URL", "")
+CONVEYOR_PUBLIC_URL = os.environ.get("CONVEYOR_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+CONVEYOR_EMBEDDED = "CONVEYOR_DATABASE_URL" not in os.environ
+
+# --- Keys -------------------------------------------------------------------------------------
+SECRET_KEY = os.environ.get("CONVEYOR_SECRET_KEY") or local_secret(
+    CONVEYOR_DATA_DIR / "secret-key", get_random_secret_key
+)
+CONVEYOR_KEYS = os.environ.get("CONVEYOR_KEYS") or local_secret(
+    CONVEYOR_DATA_DIR / "credential-keys", new_credential_keys
+)
+
+# --- Times of the engine, in seconds; conveyor_site.checks enforces their ratios ----------------
+# One test scale divides them all, so that process tests run the same ratios in less time.
+CONVEYOR_TIME_SCALE = float(os.environ.get("CONVEYOR_TIME_SCALE", "1"))
+_TIMES = {
+    "lease": 60,  # an attempt is its runner's until then, on the database's clock
+    "renew": 10,  # how often a runner renews its leases
+    "silence_term": 40,  # the supervisor asks the tree to end after so long without a renewal
+    "silence_kill": 50,  # ... and kills it then, before the lease ends
+    "lost_grace": 15,  # past the lease, before the server declares the runner lost
+    "alive": 5,  # how often a slot reports alive to its parent
+    "alive_limit": 15,  # a slot silent for longer has its lease not renewed
+    "poll": 15,  # how often a runner looks for work without being told
+    "sweep": 5,  # how often the reconciler looks
+    "hint_again": 30,  # a queued job is announced again after so long
+    "kill_grace": 10,  # between TERM and KILL when a job is cancelled or out of time
+    "cancel_force": 60,  # a cancel that its runner did not answer is enforced by the server
+    "offline": 45,  # a runner without heartbeat for so long is shown as offline
+    "claim_work": 60,  # outbox rows and duties are claimed for so long
+}
+CONVEYOR_TIMES: dict[str, float] = {
+    name: seconds / CONVEYOR_TIME_SCALE for name, seconds in _TIMES.items()
+}
+
+# --- Django -----------------------------------------------------------------------------------
+DEBUG = os.environ.get("CONVEYOR_DEBUG", "") == "1"
+_public = urlsplit(CONVEYOR_PUBLIC_URL)
+ALLOWED_HOSTS = sorted(
+    {"127.0.0.1", "localhost", "[::1]", _public.hostname or "localhost"}
+    | {host for host in os.environ.get("CONVEYOR_ALLOWED_HOSTS", "").split(",") if host}
+)
+CSRF_TRUSTED_ORIGINS = [CONVEYOR_PUBLIC_URL]
+INSTALLED_APPS = [
+    "conveyor_site.apps.ConveyorSiteConfig",
+    "runners.apps.RunnersConfig",
+    "runs.apps.RunsConfig",
+    "belts.apps.BeltsConfig",
+    "products.apps.ProductsConfig",
+    "rest_framework",
+    "drf_spectacular",
+    "django_celery_results",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "conveyor_site.content_policy.ContentPolicyMiddleware",
+]
+ROOT_URLCONF = "conveyor_site.urls"
+ASGI_APPLICATION = "conveyor_site.asgi.application"
+WSGI_APPLICATION = "conveyor_site.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DATABASES = {
+    "default": (
+        sqlite_database(CONVEYOR_DATA_DIR / "conveyor.sqlite3")
+        if CONVEYOR_EMBEDDED
+        else database_from_url(os.environ["CONVEYOR_DATABASE_URL"])
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = CONVEYOR_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "conveyor_site" / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- Security ---------------------------------------------------------------------------------
+_https = _public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = _https and os.environ.get("CONVEYOR_SSL_REDIRECT", "") == "1"
+SECURE_HSTS_SECONDS = 31536000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# --- HTTP API ---------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "conveyor_site.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["conveyor_site.auth.ScopedPermission"],
+    "DEFAULT_PAGINATION_CLASS": "conveyor_site.pagination.TimeCursorPagination",
+    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "conveyor_site.api_errors.handle_exception",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_VERSIONING_CLASS": None,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Conveyor",
+    "DESCRIPTION": "Products, belts, runs and runners of a Conveyor site.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# --- Logging ----------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("CONVEYOR_LOG_LEVEL", "INFO")},
+}

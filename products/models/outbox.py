@@ -1,0 +1,53 @@
+"""The outbox: what must leave a transaction, written in that transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from products.identifiers import uuid7
+from products.querysets import DueQuerySet
+
+
+class OutboxRow(models.Model):
+    """Something that must happen because of a committed change; deleted when it has happened.
+
+    ``key`` makes the same consequence of the same cause one row.
+    """
+
+    class Kind(models.TextChoices):
+        """Each kind has one handler, see ``conveyor_site.deliver``."""
+
+        HINT = "hint", "tell runners that a job run is queued"
+        EVENT = "event", "start what an event triggers"
+        DOWNSTREAM = "downstream", "start a downstream belt"
+        RELEASE = "release", "look at waiting job runs of a belt run again"
+        IMPORT = "import", "import a product's belt file"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    key = models.CharField(max_length=200, unique=True)
+    payload: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    due_at = models.DateTimeField(db_default=Now())
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = DueQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["due_at"], name="outbox_due")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["hint", "event", "downstream", "release", "import"]),
+                name="outbox_kind_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"

@@ -1,0 +1,79 @@
+"""Products and who may do what with them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from products.identifiers import uuid7
+from products.names import NAME_MAX, validate_name
+from products.querysets import ProductQuerySet
+
+
+class Product(models.Model):
+    """Something that is made and moved: a gem, an image, an environment.
+
+    Its definition comes either from a ``.conveyor.yml`` or from the admin, never from both.
+    """
+
+    class Manager(models.TextChoices):
+        """Who owns the product's definition."""
+
+        FILE = "file", "its .conveyor.yml"
+        ADMIN = "admin", "the admin"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=NAME_MAX, unique=True, validators=[validate_name])
+    description = models.TextField(blank=True, default="")
+    managed_by = models.CharField(
+        max_length=10,
+        choices=Manager.choices,
+        default=Manager.ADMIN,
+        help_text="A file-managed product is changed by its file; detach it to edit it here.",
+    )
+    archived_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProductQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the path of the product's page."""
+        return reverse("product", args=[self.name])
+
+    @property
+    def is_file_managed(self) -> bool:
+        """Whether belts, jobs and triggers are read-only here."""
+        return self.managed_by == self.Manager.FILE
+
+
+class Membership(models.Model):
+    """A user's role in one product; staff see and do everything."""
+
+    class Role(models.TextChoices):
+        """Each role may do what the one before it may."""
+
+        VIEWER = "viewer", "may look"
+        OPERATOR = "operator", "may start, cancel and rerun"
+        MAINTAINER = "maintainer", "may change the product"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey(Product, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="conveyor_memberships"
+    )
+    role = models.CharField(max_length=12, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["product", "user"], name="one_role_per_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.product}: {self.role}"

@@ -1,0 +1,57 @@
+"""Writing to the outbox: the one way in which a committed change makes something else happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from products.identifiers import uuid7
+from products.models import OutboxRow
+from products.signals import outbox_written
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """One thing that must happen: its kind, what makes it the same thing, and its facts.
+
+    ``delay_s`` is in seconds from now on the database's clock.
+    """
+
+    kind: OutboxRow.Kind
+    key: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    delay_s: float = 0
+
+
+def write_outbox(consequences: Iterable[Consequence]) -> None:
+    """Insert a row for each consequence, in the transaction that is open.
+
+    A consequence that is in the outbox already stays one row. After the commit the signal
+    ``outbox_written`` tells of those that are due at once.
+    """
+    wanted = list(consequences)
+    if not wanted:
+        return
+    rows = [
+        OutboxRow(
+            id=uuid7(),
+            kind=one.kind,
+            key=one.key,
+            payload=one.payload,
+            due_at=Now() + timedelta(seconds=one.delay_s),
+        )
+        for one in wanted
+    ]
+    OutboxRow.objects.bulk_create(rows, ignore_conflicts=True)
+    at_once = [
+        (row.id, str(row.kind), row.payload)
+        for row, one in zip(rows, wanted, strict=True)
+        if one.delay_s <= 0
+    ]
+    if at_once:
+        transaction.on_commit(lambda: outbox_written.send(sender=OutboxRow, rows=at_once))
