@@ -1,0 +1,171 @@
+"""The belt file as a whole: text or plain data in, shapes and problems out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from belts.spec.build import Builder
+from belts.spec.graph import find_cycles
+from belts.spec.keys import FILE
+from belts.spec.limits import REFERENCES_PER_JOB
+from belts.spec.load import load
+from belts.spec.nodes import Node, Scalar, UnreadableDataError, node_of
+from belts.spec.places import Place, located, places_of
+from belts.spec.problems import Problem, in_order
+from belts.spec.read import NOTHING, Reader
+from belts.spec.references import job_references
+from belts.spec.resolve import LocalOutput, NoCatalogue, problems_within, resolve_reference
+from belts.spec.shapes import BeltFile, BeltSpec, with_broken_triggers
+
+_MISPLACED = {
+    "single-quoted": (
+        "reference.single-quoted",
+        "{text} stands in single quotes, where the shell expands nothing.",
+        "Close the quotes around it: '...'\"{text}\"'...'; for a literal text write '$''{{...}}'.",
+    ),
+    "quoted-here-document": (
+        "reference.quoted-here-document",
+        "{text} stands in a here-document whose end word is quoted, so that nothing is expanded.",
+        "Take the quotes off the end word, or put a backslash before the $ to leave it alone.",
+    ),
+    "in-arithmetic": (
+        "reference.in-arithmetic",
+        "{text} stands in arithmetic, where the shell would evaluate its value as an expression.",
+        'Assign it first and check that it is a number: n="{text}".',
+    ),
+    "not-in-shell": (
+        "reference.not-in-shell",
+        "{text} stands in a script that no shell reads.",
+        'Hand it over with env: {{VALUE: "{text}"}} and read the variable VALUE.',
+    ),
+}
+_ABOUT_NAMES = ("unknown-belt", "unknown-job", "ambiguous")
+
+
+@dataclass(frozen=True, slots=True)
+class ParseResult:
+    """What became of a file: ``file`` is None when any of the problems is an error."""
+
+    file: BeltFile | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Return the problems that make the file unusable."""
+        return tuple(each for each in self.problems if each.is_error)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return the problems with which the file can be used."""
+        return tuple(each for each in self.problems if not each.is_error)
+
+
+def parse_belt_text(text: str | bytes) -> ParseResult:
+    """Return what a belt file says, with every problem at once, in the order of the file.
+
+    Never raises for any text. It can take long for a hostile one: ``parse_isolated`` is for those.
+    """
+    loaded = load(text)
+    if loaded.root is None and not loaded.problems:
+        empty = Problem("value.empty", "error", "The file is empty.", "Begin with: product: NAME")
+        return ParseResult(None, (empty,))
+    if loaded.root is None:
+        return ParseResult(None, in_order(loaded.problems))
+    return _parse(loaded.root, loaded.lines, loaded.problems)
+
+
+def parse_document(document: object) -> ParseResult:
+    """Return the same for the plain data that such a file holds; problems have no lines.
+
+    Text keeps every character, numbers and booleans count as what JSON writes for them.
+    """
+    try:
+        root = node_of(document)
+    except UnreadableDataError as error:
+        return ParseResult(None, (Problem(error.code, "error", str(error)),))
+    return _parse(root, [], [])
+
+
+def _parse(root: Node, lines: list[str], problems: list[Problem]) -> ParseResult:
+    if isinstance(root, Scalar) and root.is_null:
+        empty = Problem("value.empty", "error", "The file is empty.", "Begin with: product: NAME")
+        return ParseResult(None, in_order([*problems, empty]))
+    reader = Reader(lines)
+    values = reader.read(FILE, root, "")
+    if values is NOTHING:
+        return ParseResult(None, in_order([*problems, *reader.problems]))
+    builder = Builder(reader)
+    file = with_broken_triggers(with_needs(builder.file(values)))
+    found = [*problems, *reader.problems, *_script_problems(file), *_cycle_problems(file)]
+    found += _own_problems(file, builder)
+    failed = any(each.is_error for each in found)
+    return ParseResult(None if failed else file, in_order(found))
+
+
+def with_needs(file: BeltFile) -> BeltFile:
+    """Return the file with the ``needs`` of its jobs, from their inputs and references."""
+    needed: dict[str, set[str]] = {place.path: set(_needs(place)) for place in places_of(file)}
+    belts = []
+    for index, belt in enumerate(file.belts):
+        jobs = tuple(
+            dataclasses.replace(job, needs=tuple(sorted(needed[f"belts[{index}].jobs[{number}]"])))
+            for number, job in enumerate(belt.jobs)
+        )
+        belts.append(dataclasses.replace(belt, jobs=jobs))
+    return dataclasses.replace(file, belts=tuple(belts))
+
+
+def _needs(place: Place) -> Iterator[str]:
+    for spec in place.job.inputs:
+        if spec.kind == "job" and spec.job:
+            yield spec.job
+    for where in place.references():
+        found = resolve_reference(
+            where.reference, file=place.file, belt=place.belt, catalogue=NoCatalogue()
+        )
+        if isinstance(found, LocalOutput):
+            yield found.job
+
+
+def _script_problems(file: BeltFile) -> Iterator[Problem]:
+    for place in places_of(file):
+        for key, occurrences in place.scripts():
+            for each in occurrences:
+                if each.placement in _MISPLACED:
+                    code, message, hint = _MISPLACED[each.placement]
+                    text = each.reference.text
+                    problem = Problem(
+                        code, "error", message.format(text=text), hint.format(text=text)
+                    )
+                    yield place.locate(problem, key, each.start)
+        count = len(job_references(place.job))
+        if count > REFERENCES_PER_JOB:
+            message = f"The job has {count} references; at most {REFERENCES_PER_JOB} fit."
+            yield located(Problem("value.too-many", "error", message), file, place.path)
+
+
+def _cycle_problems(file: BeltFile) -> Iterator[Problem]:
+    for index, belt in enumerate(file.belts):
+        for cycle in find_cycles({job.name: job.needs for job in belt.jobs}):
+            circle = " needs ".join((*cycle, cycle[0]))
+            hint = "Take away an input or reference that closes the circle."
+            if len(cycle) == 1:
+                hint = "A job cannot wait for itself; within the job use the shell's variable."
+            problem = Problem("belt.cycle", "error", f"The jobs wait in a circle: {circle}.", hint)
+            yield located(problem, file, f"belts[{index}].jobs[{_number(belt, cycle[0])}]")
+
+
+def _number(belt: BeltSpec, name: str) -> int:
+    return next(number for number, job in enumerate(belt.jobs) if job.name == name)
+
+
+def _own_problems(file: BeltFile, builder: Builder) -> Iterator[Problem]:
+    """Yield wrong names of the product's own; where names could not be read, none is wrong."""
+    for problem in problems_within(file):
+        concern = problem.code.partition(".")[2]
+        unsure = builder.lacks_names and concern in _ABOUT_NAMES
+        unsure = unsure or (builder.lacks_outputs and concern == "undeclared-output")
+        if not unsure:
+            yield problem

@@ -1,0 +1,97 @@
+"""Problems of a belt file and how they are shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from belts.spec.codes import CODES
+from belts.spec.names import visible
+
+_SHOWN_COLUMNS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a belt file; ``line`` and ``column`` count from 1 where known.
+
+    ``path`` says where in the file's structure it is, such as ``belts[0].jobs[1].inputs[0]``.
+    """
+
+    code: str
+    severity: str
+    message: str
+    hint: str = ""
+    path: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse codes that are not documented."""
+        if self.code not in CODES:
+            raise ValueError(f"The problem code {self.code} is not in belts.spec.codes.")
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the file cannot be used."""
+        return self.severity == "error"
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the fields by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Problem:
+        """Return the problem that ``to_document`` wrote."""
+        return cls(**document)
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems without repetitions, in the order of the file."""
+    unique = dict.fromkeys(problems)
+    return tuple(sorted(unique, key=lambda each: (each.line or 0, each.column or 0)))
+
+
+def to_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Return the problems as plain data, as the API and the database hold them."""
+    return [problem.to_document() for problem in problems]
+
+
+def render_text(problems: Iterable[Problem], text: str | bytes, file_name: str) -> str:
+    """Return the problems for a terminal, each with the offending line and a caret below it.
+
+    Nothing of the file reaches the terminal as a control character.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", errors="replace")
+    lines = text.splitlines()
+    return "\n".join(_render(problem, lines, visible(file_name)) for problem in problems)
+
+
+def _render(problem: Problem, lines: list[str], file_name: str) -> str:
+    place = file_name
+    if problem.line is not None:
+        place += f":{problem.line}:{problem.column or 1}"
+    shown = [f"{place}: {problem.severity}: {visible(problem.message)} [{problem.code}]"]
+    if problem.line is not None and 0 < problem.line <= len(lines):
+        shown += _excerpt(lines[problem.line - 1], problem.line, problem.column or 1)
+    if problem.path:
+        shown.append(f"  at: {visible(problem.path)}")
+    if problem.hint:
+        shown.append(f"  hint: {visible(problem.hint)}")
+    return "\n".join(shown) + "\n"
+
+
+def _excerpt(line: str, number: int, column: int) -> list[str]:
+    start = max(0, column - _SHOWN_COLUMNS // 2)
+    before = visible(line[start : column - 1].replace("\t", "    "))
+    after = visible(line[column - 1 : start + _SHOWN_COLUMNS].replace("\t", "    "))
+    gutter = f"{number:6} | "
+    return [gutter + before + after, " " * (len(gutter) - 2) + "| " + " " * _width(before) + "^"]
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
