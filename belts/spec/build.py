@@ -292,7 +292,7 @@ def _records(values: Any) -> list[tuple[int, Values]]:
     return [(index, {} if each is NOTHING else each) for index, each in enumerate(entries)]
 
 
-def _names(values: Values, key: str) -> tuple[str, ...]:
+def _names(values: Values, key: str) -> tuple[Any, ...]:
     return tuple(each for each in values.get(key, ()) if each is not NOTHING)
 
 
@@ -306,21 +306,23 @@ def _ends(values: Values) -> tuple[str, ...]:
 def _output(entry: Any) -> OutputSpec | None:
     if isinstance(entry, str):
         entry = {"short": entry}
-    if entry is not NOTHING and "short" in entry:
+    if entry is NOTHING:
+        return None
+    if "short" in entry:
         name, equals, value = entry["short"].partition("=")
         return OutputSpec(name, entry.get("type", "String"), value if equals else None)
-    if entry is NOTHING or "name" not in entry:
+    if "name" not in entry:
         return None
     return OutputSpec(entry["name"], entry.get("type", "String"), entry.get("value"))
 
 
-def _retry(value: int | Values) -> RetrySpec:
+def _retry(value: Any) -> RetrySpec:
     if isinstance(value, int):
         return RetrySpec(max=value)
     return RetrySpec(
         max=value.get("max", 0),
         on=tuple(sorted(_names(value, "on"))) or RETRIED,
-        exit_codes=tuple(sorted(each for each in value.get("exit-codes", ()) if each is not NOTHING)),
+        exit_codes=tuple(sorted(_names(value, "exit-codes"))),
         delay_s=value.get("delay", 0),
         backoff=value.get("backoff", 1.0),
     )

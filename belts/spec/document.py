@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,7 +20,10 @@ T = TypeVar("T")
 def dump(value: Any) -> Any:
     """Return ``value`` as mappings with sorted keys, lists, texts, numbers and None."""
     if dataclasses.is_dataclass(value):
-        return {name: dump(getattr(value, name)) for name in sorted(_fields(type(value)))}
+        return {
+            name: dump(getattr(value, name))
+            for name in sorted(_fields(typing.cast(Hashable, type(value))))
+        }
     if isinstance(value, tuple):
         return [dump(item) for item in value]
     if isinstance(value, Mapping):
@@ -34,14 +37,18 @@ def restore(cls: type[T], data: Mapping[str, Any]) -> T:
     A field that the data lacks has its default, so that older documents stay readable. Raises
     KeyError for data of a field that ``cls`` does not have.
     """
-    fields = _fields(cls)
+    fields = _fields(typing.cast(Hashable, cls))
     return cls(**{name: _value(fields[name], item) for name, item in data.items()})
 
 
 @functools.cache
-def _fields(cls: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    kept = [each for each in dataclasses.fields(cls) if each.metadata.get("document", True)]
+def _fields(cls: Hashable) -> dict[str, Any]:
+    hints = typing.get_type_hints(typing.cast("type[Any]", cls))
+    kept = [
+        each
+        for each in dataclasses.fields(typing.cast("type[Any]", cls))
+        if each.metadata.get("document", True)
+    ]
     return {each.name: hints[each.name] for each in kept}
 
 

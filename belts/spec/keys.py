@@ -32,6 +32,11 @@ OUTPUT_TYPES = ("String",)
 _LINE = r"\S(.*\S)?"
 _URL = r"[^\s-]\S*"
 
+
+def _some_of(words: tuple[str, ...]) -> ListOf:
+    return ListOf(Choice(words), len(words), single=True, least=1, unique=True)
+
+
 _name = Word(NAME, "a name", "build-gem", limits.NAME_CHARACTERS)
 _line = Word(_LINE, "one line of text", "some text", limits.LINE_CHARACTERS)
 _url = Word(_URL, "a repository's URL", "https://host/repo.git", limits.LINE_CHARACTERS)
@@ -51,7 +56,7 @@ _output = Word(
 )
 _description = Text(limits.VALUE_BYTES)
 _names = ListOf(_name, limits.NAMES_PER_LIST, single=True, least=1, unique=True)
-_ends = ListOf(Choice(ENDS), len(ENDS), single=True, least=1, unique=True)
+_ends = _some_of(ENDS)
 _branches = ListOf(_line, limits.NAMES_PER_LIST, single=True, least=1, unique=True)
 _build = WholeOr(Whole(1, 2_147_483_647), Choice(BUILDS))
 _env = MapOf(_variable, Text(limits.VALUE_BYTES), limits.VARIABLES_PER_JOB)
@@ -92,7 +97,7 @@ RETRY = WholeOr(
             Key("max", Whole(0, limits.RETRIES), "How many further attempts.", required=True),
             Key(
                 "on",
-                ListOf(Choice(RETRY_REASONS), len(RETRY_REASONS), single=True, least=1, unique=True),
+                _some_of(RETRY_REASONS),
                 "After which ends; failure and setup when left out.",
             ),
             Key(
@@ -101,7 +106,11 @@ RETRY = WholeOr(
                 "Only failures with these exit statuses.",
             ),
             Key("delay", Duration(0, limits.DAY_S), "The wait before the next attempt."),
-            Key("backoff", Decimal(1.0, limits.BACKOFF), "What each further delay is multiplied by."),
+            Key(
+                "backoff",
+                Decimal(1.0, limits.BACKOFF),
+                "By what each further delay is multiplied.",
+            ),
         ),
     ),
 )
@@ -196,7 +205,7 @@ TRIGGER = Marked(
                     Key("repo", _url, "The repository; the product's own when left out."),
                     Key(
                         "type",
-                        ListOf(Choice(EVENT_TYPES), len(EVENT_TYPES), single=True, least=1, unique=True),
+                        _some_of(EVENT_TYPES),
                         "What happened there.",
                         required=True,
                     ),

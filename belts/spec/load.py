@@ -7,6 +7,7 @@ an explicit stack, so no nesting can exhaust the process's own, which kills the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import yaml
@@ -87,13 +88,15 @@ class _Composer:
         self.text = text
         self.lines = text.splitlines()
         self.problems: list[Problem] = []
+        self.events: Iterator[Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self.peeked: Event | None = None
         self.depth = 0
         self.nodes = 0
 
     def run(self) -> Node | None:
         """Return the tree, or None when reading stopped early or the file is empty."""
         try:
-            return self._document(yaml.SafeLoader(self.text))
+            return self._document()
         except yaml.reader.ReaderError as error:
             self._bad_character(error)
         except yaml.MarkedYAMLError as error:
@@ -104,8 +107,7 @@ class _Composer:
             pass
         return None
 
-    def _document(self, loader: yaml.SafeLoader) -> Node | None:
-        self.loader = loader
+    def _document(self) -> Node | None:
         self._skip(StreamStartEvent)
         if isinstance(self._peek(), StreamEndEvent):
             return None
@@ -123,10 +125,13 @@ class _Composer:
         return root
 
     def _next(self) -> Event:
-        return self.loader.get_event()
+        event, self.peeked = self._peek(), None
+        return event
 
     def _peek(self) -> Event:
-        return self.loader.peek_event()
+        if self.peeked is None:
+            self.peeked = next(self.events)
+        return self.peeked
 
     def _skip(self, kind: type[Event]) -> None:
         event = self._next()
@@ -200,7 +205,7 @@ class _Composer:
     def _refuse_alias(self, event: AliasEvent) -> None:
         self._report(
             "file.alias",
-            f"The alias {quoted('*' + event.anchor)} is used; anchors and aliases are not read.",
+            f"The alias {quoted(f'*{event.anchor}')} is used; anchors and aliases are not read.",
             _mark(event),
             "Write the value out, use a belt's defaults, or quote a text that begins with '*'.",
         )
@@ -211,7 +216,7 @@ class _Composer:
         if event.anchor is not None:
             self._report(
                 "file.alias",
-                f"The anchor {quoted('&' + event.anchor)} is used; anchors and aliases are not"
+                f"The anchor {quoted(f'&{event.anchor}')} is used; anchors and aliases are not"
                 " read.",
                 _mark(event),
                 "Write the value out, use a belt's defaults, or quote a text that begins with '&'.",

@@ -62,8 +62,9 @@ class Mapping:
     pairs: tuple[tuple[Scalar, Node], ...]
     mark: Mark | None = None
 
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys in order."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys in order."""
         return tuple(key.text for key, _ in self.pairs)
 
     def get(self, name: str) -> Node | None:

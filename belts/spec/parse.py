@@ -122,6 +122,10 @@ def _needs(place: Place) -> Iterator[str]:
         if spec.kind == "job" and spec.job:
             yield spec.job
     for where in place.references():
+        parts = where.reference.parts
+        if len(parts) == 1 and place.belt.job(parts[0]):
+            yield parts[0]
+            continue
         found = resolve_reference(
             where.reference, file=place.file, belt=place.belt, catalogue=NoCatalogue()
         )

@@ -98,7 +98,7 @@ class Reader:
         if len(scalar.text) > kind.longest:
             message = f"The text has {len(scalar.text):,} characters; at most {kind.longest:,} fit."
             return self.report("value.too-long", path, message)
-        if re.fullmatch(kind.pattern, scalar.text, re.ASCII):
+        if re.fullmatch(kind.pattern, scalar.text):
             return scalar.text
         message = f"{quoted(scalar.text)} is not {kind.noun}."
         return self.report("value.malformed", path, message, f"An example: {kind.example}")
@@ -249,7 +249,7 @@ class Reader:
         found: dict[str, Any] = {}
         for key, value in node.pairs:
             self._entry(kind, (key, value), path, found)
-        self._require(kind, node.keys(), path)
+        self._require(kind, node.names, path)
         return found
 
     def _entry(
@@ -299,7 +299,7 @@ class Reader:
     def _tagged(self, kind: Tagged, node: Node, path: str) -> Any:
         if not isinstance(node, Mapping):
             return self._word(kind.word, node, path)
-        if any(kind.record.key(name) for name in node.keys()):
+        if any(kind.record.key(name) for name in node.names):
             return self._record(kind.record, node, path)
         if len(node.pairs) != 1:
             message = f"{_capital(kind.record.noun)} is one 'Type: NAME', or has the key name."
@@ -318,9 +318,9 @@ class Reader:
         example = f"Begin it with one of {listed(names)}, such as '- manual:'."
         if not isinstance(node, Mapping):
             return self._wrong_type(node, path, f"{kind.noun}: a mapping of its keys")
-        present = [name for name in node.keys() if name in names]
+        present = [name for name in node.names if name in names]
         if not present:
-            near = next((near for key in node.keys()[:9] if (near := nearest(key, names))), None)
+            near = next((near for key in node.names[:9] if (near := nearest(key, names))), None)
             hint = f"Did you mean {quoted(near)}?" if near else example
             return self.report("trigger.kind", path, "The trigger does not say its kind.", hint)
         if len(present) > 1:
@@ -340,7 +340,7 @@ class Reader:
                 self._entry(record, pair, path, found)
         for pair in below.pairs if below is not None else ():
             self._entry_below(record, pair, (node, path, marker), found)
-        self._require(record, (*node.keys(), *(below.keys() if below is not None else ())), path)
+        self._require(record, (*node.names, *(below.names if below is not None else ())), path)
         return found
 
     def _entry_below(
@@ -352,7 +352,7 @@ class Reader:
     ) -> None:
         node, path, marker = place
         name = pair[0].text
-        if name == marker or name not in node.keys():
+        if name == marker or name not in node.names:
             self._entry(record, pair, path, found)
             return
         entry_path = f"{path}.{name}"

@@ -50,8 +50,8 @@ class NoCatalogue:
     """No other product is known."""
 
     def product(self, name: str) -> BeltFile | None:
-        """Return None."""
-        del name
+        """Return None for every name."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +225,7 @@ def _problems(file: BeltFile, catalogue: Catalogue) -> Iterator[Problem]:
 def _job_problems(place: Place, file: BeltFile, catalogue: Catalogue) -> Iterator[Problem]:
     belt = place.belt
     for index, spec in enumerate(place.job.inputs):
-        problem = input_problem(
-            spec, file=file, belt=belt, catalogue=catalogue, severity="warning"
-        )
+        problem = input_problem(spec, file=file, belt=belt, catalogue=catalogue, severity="warning")
         if problem is not None:
             yield place.locate(problem, f"inputs[{index}]")
     for where in place.references():

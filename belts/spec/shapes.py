@@ -25,13 +25,6 @@ SUCCESS = ("success",)
 RETRIED = ("failure", "setup")
 
 
-def _outside_the_document(default: Any = None, factory: Any = dataclasses.MISSING) -> Any:
-    options: dict[str, Any] = {"compare": False, "repr": False, "metadata": {"document": False}}
-    if factory is not dataclasses.MISSING:
-        return field(default_factory=factory, **options)
-    return field(default=default, **options)
-
-
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """What a job needs: its product's source, a job of its belt, or another belt's outputs.
@@ -227,8 +220,10 @@ class TriggerSpec:
     on: tuple[str, ...] = ()
     cron: str | None = None
     timezone: str | None = None
-    broken: str | None = _outside_the_document()
-    line: int | None = _outside_the_document()
+    broken: str | None = field(
+        default=None, compare=False, repr=False, metadata={"document": False}
+    )
+    line: int | None = field(default=None, compare=False, repr=False, metadata={"document": False})
 
     def details(self) -> dict[str, Any]:
         """Return the keys beside the marker, without ``belts``."""
@@ -259,7 +254,9 @@ class BeltFile:
     source: str | None = None
     triggers: tuple[TriggerSpec, ...] = ()
     belts: tuple[BeltSpec, ...] = ()
-    marks: dict[str, Mark] = _outside_the_document(factory=dict)
+    marks: dict[str, Mark] = field(
+        default_factory=dict, compare=False, repr=False, metadata={"document": False}
+    )
 
     def belt(self, name: str) -> BeltSpec | None:
         """Return the belt of that name."""
@@ -274,6 +271,14 @@ class BeltFile:
     def from_document(cls, document: Mapping[str, Any]) -> BeltFile:
         """Return the file that ``to_document`` wrote, without lines."""
         return with_broken_triggers(restore(cls, document))
+
+    def with_places(self, marks: dict[str, Mark], lines: list[int | None]) -> BeltFile:
+        """Return the file with marks by path and the line of each trigger."""
+        triggers = tuple(
+            dataclasses.replace(trigger, line=line)
+            for trigger, line in zip(self.triggers, lines, strict=True)
+        )
+        return dataclasses.replace(self, marks=marks, triggers=triggers)
 
     def to_yaml_document(self) -> dict[str, Any]:
         """Return the file's own form; ``belts.spec.parse_document`` reads it back."""

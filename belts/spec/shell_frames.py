@@ -102,9 +102,7 @@ def read_delimiter(text: str, position: int, end: int) -> tuple[str, bool, int]:
     return word, quoted, min(position, end)
 
 
-def here_document_end(
-    text: str, start: int, end: int, document: HereDocument
-) -> tuple[int, int]:
+def here_document_end(text: str, start: int, end: int, document: HereDocument) -> tuple[int, int]:
     """Return where the body that begins at ``start`` ends, and where the line behind it begins."""
     position, begun, logical = start, start, ""
     while position < end:

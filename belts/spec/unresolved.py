@@ -74,9 +74,7 @@ def ambiguous(reference: Reference, file: BeltFile, belt: BeltSpec) -> Problem:
     )
 
 
-def unknown_product(
-    reference: Reference, file: BeltFile, belt: BeltSpec, severity: str
-) -> Problem:
+def unknown_product(reference: Reference, file: BeltFile, belt: BeltSpec, severity: str) -> Problem:
     """Return that a reference begins with neither a job nor a known product."""
     name = reference.parts[0]
     jobs = [job.name for job in belt.jobs]
@@ -124,9 +122,7 @@ def unknown_place(reference: Reference, product: BeltFile, severity: str) -> Pro
     )
 
 
-def undeclared(
-    reference: Reference, jobs: Iterable[JobSpec], severity: str, where: str
-) -> Problem:
+def undeclared(reference: Reference, jobs: Iterable[JobSpec], severity: str, where: str) -> Problem:
     """Return that none of the jobs declares the output; ``where`` names them."""
     names = {output.name for job in jobs for output in job.outputs}
     return Problem(

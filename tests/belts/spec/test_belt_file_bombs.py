@@ -1,0 +1,155 @@
+"""Hostile files end in an error, soon and in little memory, and never take the reader down."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from belts.spec import parse_belt_text
+from belts.spec.isolated import parse_isolated
+from belts.spec.limits import PARSER_CPU_S, PARSER_MEMORY_BYTES
+
+KIB = 1024
+SIZE = 255 * KIB
+HEAD = "product: p\nbelts:\n  - name: b\n    jobs:\n      - name: j\n        commands: "
+
+
+def filled(unit: str, head: str = "", tail: str = "") -> str:
+    return head + unit * ((SIZE - len(head) - len(tail)) // len(unit.encode())) + tail
+
+
+def laughs() -> str:
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
+    lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    return "\n".join(lines)
+
+
+BOMBS: dict[str, str | bytes] = {
+    "open brackets": filled("["),
+    "open braces": filled("{"),
+    "brackets in pairs": filled("[]", "product: [", "]"),
+    "nested mappings": filled("{a: "),
+    "nested block lists": filled("- "),
+    "deep indentation": "".join(" " * n + f"k{n}:\n" for n in range(700)),
+    "nested questions": filled("? "),
+    "a billion laughs": laughs(),
+    "an alias to itself": "product: &a [*a]",
+    "merge keys": "a: &a {x: 1}\n" + filled("b: {<<: *a}\n"),
+    "many keys": "".join(f"key{n}: 1\n" for n in range(20_000)),
+    "the same key": filled("product: p\n"),
+    "many commas": filled("a,", "product: [", "]"),
+    "many anchors": filled("&a ", "product: "),
+    "many tags": filled("- !x y\n"),
+    "a python object": "!!python/object/apply:os.system ['touch canary']",
+    "many documents": filled("---\n"),
+    "many directives": filled("%TAG ! !\n"),
+    "a long plain word": filled("x", "product: "),
+    "a long quoted word": filled("\\x41", 'product: "', '"'),
+    "an open quote": filled("x ", 'product: "'),
+    "a long key": filled("x", "", ": y"),
+    "a huge number": filled("9", "product: p\nbelts: ", ""),
+    "impossible escapes": 'product: "\\UFFFFFFFF"',
+    "too many bytes": b"#" * (2 * KIB * KIB),
+    "no text": os.urandom(64 * KIB) + b"\xff",
+    "only NULs": b"\0" * SIZE,
+    "many unknown belts": "product: p\ntriggers:\n"
+    + "".join(f"  - {{manual: , belts: [x{n}]}}\n" for n in range(300)),
+    "nested substitutions": filled("$(", HEAD + "|\n          echo '${j.X}' "),
+    "nested arithmetic": filled("((", HEAD + "|\n          echo '${j.X}' "),
+    "many here-documents": filled("<<A ", HEAD + "|\n          echo '${j.X}' ") + "\n          x\n",
+    "many backquotes": filled("`\\`", HEAD + "|\n          echo '${j.X}' "),
+    "many backslashes": filled("\\", HEAD + "|\n          echo '${j.X}' "),
+    "many open expansions": filled("${x:-", HEAD + "|\n          echo '${j.X}' "),
+    "many cases": filled("case a in ", HEAD + "|\n          echo '${j.X}' "),
+    "many references": HEAD + "|\n" + "".join(f"          : ${{r{n}.X}}\n" for n in range(9_000)),
+    "a circle of jobs": "product: p\nbelts:\n- name: b\n  jobs:\n"
+    + "".join(
+        f"  - {{name: j{n}, commands: x, inputs: [j{(n + 1) % 200}, j{(n + 7) % 200}]}}\n"
+        for n in range(200)
+    ),
+}
+
+# Runs the bombs one after another; tells for each the codes and the processor seconds, and for
+# all the peak of memory. In a process of its own, because the peak is that of all its children.
+MEASURE = """
+import base64, json, resource, sys
+sys.path.insert(0, sys.argv[1])
+from belts.spec.isolated import parse_isolated
+
+def used():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+told = {}
+for name, data in json.load(sys.stdin).items():
+    before = used()
+    result = parse_isolated(base64.b64decode(data))
+    told[name] = [each.code for each in result.errors], result.file is None, used() - before
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+print(json.dumps([told, peak]))
+"""
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def exploded() -> tuple[dict[str, tuple[list[str], bool, float]], int]:
+    encoded = {
+        name: base64.b64encode(bomb.encode() if isinstance(bomb, str) else bomb).decode()
+        for name, bomb in BOMBS.items()
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(ROOT)],
+        input=json.dumps(encoded).encode(),
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    told, peak = json.loads(done.stdout)
+    return told, peak
+
+
+def test_thirty_bombs_are_errors_within_their_time_and_memory_and_their_reader_lives() -> None:
+    told, peak = exploded()
+
+    assert len(told) >= 30
+    for name, (codes, refused, seconds) in told.items():
+        assert refused, name
+        assert codes, name
+        # Processor time; the start of the process comes before the limit is set.
+        assert seconds <= PARSER_CPU_S + 1, name
+    assert peak <= PARSER_MEMORY_BYTES
+
+
+@pytest.mark.parametrize("limits", [{"memory_bytes": 2**20}, {"wall_s": 0.0}])
+def test_a_reader_that_is_ended_by_a_limit_is_told_as_a_problem(limits: dict[str, Any]) -> None:
+    result = parse_isolated(b"product: p\n", **limits)
+    assert result.file is None
+    assert [each.code for each in result.problems] == ["file.unparseable"]
+
+
+def test_an_isolated_file_is_the_same_with_the_same_lines() -> None:
+    text = (ROOT / "tests/scenarios/03_terraform/terraform.conveyor.yml").read_bytes()
+    here, there = parse_belt_text(text), parse_isolated(text)
+    assert there == here
+    assert there.file is not None
+    assert here.file is not None
+    assert there.file.marks == here.file.marks
+    assert [each.line for each in there.file.triggers] == [3]
+    assert there.file.triggers[0].broken == here.file.triggers[0].broken
+
+
+def test_the_parser_knows_no_django() -> None:
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import belts.spec.isolated;" + (
+        "print([name for name in sys.modules if name.split('.')[0] in"
+        " {'django', 'celery', 'rest_framework', 'products', 'runs'}])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, str(ROOT)], capture_output=True, check=True
+    )
+    assert done.stdout == b"[]\n"
