@@ -144,7 +144,6 @@ class Builder:
         self._check_directory(merged, path)
         return JobSpec(
             name=values.get("name", ""),
-            description=values.get("description", ""),
             inputs=self._inputs(values, belt, f"{path}.inputs"),
             queue=merged.get("queue"),
             env=merged["env"],

@@ -154,7 +154,6 @@ JOB = Record(
     "a job",
     (
         Key("name", _name, "The job's name, once in its belt.", required=True),
-        Key("description", _description, "What it is for."),
         Key(
             "inputs",
             ListOf(INPUT, limits.INPUTS_PER_JOB, single=True),

@@ -119,7 +119,6 @@ class JobSpec:
     """
 
     name: str
-    description: str = ""
     inputs: tuple[InputSpec, ...] = ()
     queue: str | None = None
     env: dict[str, str] = field(default_factory=dict)
@@ -155,7 +154,6 @@ class JobSpec:
         inherited = belt_env or {}
         env = {key: text for key, text in self.env.items() if inherited.get(key) != text}
         given = {
-            "description": self.description,
             "inputs": [each.to_yaml_document() for each in self.inputs],
             "queue": self.queue,
             "env": env,

@@ -7,7 +7,7 @@ import re
 import string
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,7 +186,7 @@ MEANING = re.compile(
     r"value\.(duplicate|bad-duration)|name\..*|product\..*|belt\..*|job\..*|output\..*|input\..*"
     r"|downstream\..*|reference\..*|trigger\.(unknown.*|bad.*)"
 )
-VALIDATOR = jsonschema.Draft7Validator(json_schema())
+VALIDATOR = jsonschema_rs.Draft7Validator(json_schema())
 
 
 def agrees(data: Any) -> None:
