@@ -1,0 +1,43 @@
+"""What every process of a runner does first: die with its parent, and give nothing away."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from runners.supervisor import kernel
+
+#: The variables that hold secrets; Django has read them when a runner begins.
+SECRET_VARIABLES = (
+    "CONVEYOR_DATABASE_URL",
+    "CONVEYOR_BROKER_URL",
+    "CONVEYOR_KEYS",
+    "CONVEYOR_SECRET_KEY",
+)
+
+#: Seconds since the machine started, counting those in which it slept.
+now = kernel.boot_now
+
+
+def keep_secrets() -> None:
+    """Make memory and environment of this process unreadable for others of the same user.
+
+    Holds for forked children too, not for programs that they execute. Secrets leave
+    ``os.environ`` so that no child inherits them by mistake.
+    """
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    for name in SECRET_VARIABLES:
+        os.environ.pop(name, None)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when ``parent``, which forked it, dies; or leave now."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def set_name(name: str) -> None:
+    """Set the name that ``ps`` shows; the kernel keeps 15 bytes of it."""
+    Path("/proc/self/comm").write_text(name[:15])

@@ -1,0 +1,238 @@
+"""The heart of a runner: the one process that speaks to the database for all of it.
+
+It registers the runner, says that it lives, renews the leases of the attempts whose slots give
+signs of life (one statement for all), brings back orders, and looks for work that no hint told of.
+Slots use the database only for their own attempts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from django.db import Error as DatabaseFailure
+from django.db import connection
+
+from runners.errors import RunnerNameTakenError
+from runners.process import guard
+from runners.process.links import Link, LinkClosedError
+from runners.process.messages import (
+    Beat,
+    Draining,
+    Held,
+    Leases,
+    Lost,
+    Message,
+    Orders,
+    Refused,
+    Registered,
+    Retire,
+    Work,
+)
+from runners.process.plan import RunnerPlan
+from runners.protocol import PROTOCOL
+from runners.querysets import claimable_count, unwanted_attempts
+from runners.registry import RunnerDescription, beat, register_runner, retire_runner
+from runs.attempts import lose_attempt, lose_attempts_of_other_boots, renew_leases
+
+logger = logging.getLogger(__name__)
+
+
+def run_heart(
+    link: Link, plan: RunnerPlan, registered: Registered | None, draining: bool
+) -> int:
+    """Be the heart until the parent retires it; the exit code of the process.
+
+    ``registered`` is None for the first heart of a start, which registers the runner.
+    """
+    try:
+        if registered is None:
+            registered = _register(link, plan)
+        if registered is not None:
+            Heart(link, plan, UUID(registered.runner), draining=draining).run()
+    except LinkClosedError:
+        return 1
+    return 0
+
+
+def _register(link: Link, plan: RunnerPlan) -> Registered | None:
+    """Return the registration, or None when it was refused and the parent knows why."""
+    try:
+        runner_id = _take_name(link, plan)
+        lost = lose_attempts_of_other_boots(runner_id, plan.boot_id)
+    except RunnerNameTakenError as error:
+        link.send_surely(Refused(str(error)))
+        return None
+    except DatabaseFailure as error:
+        link.send_surely(Refused(f"The database cannot be used: {error}".strip()))
+        return None
+    if lost:
+        logger.info("Ended %d attempts of this runner's start before this one as lost.", lost)
+    registered = Registered(str(runner_id), list(plan.queues))
+    link.send_surely(registered)
+    return registered
+
+
+def _take_name(link: Link, plan: RunnerPlan) -> UUID:
+    """Return the runner's id; waits while a former start of that name might still be alive.
+
+    Raises RunnerNameTakenError once the other has given a sign of life while this one waited.
+    """
+    description = RunnerDescription(
+        name=plan.name,
+        host=plan.host,
+        boot_id=plan.boot_id,
+        queues=plan.queues,
+        slots=len(plan.slots),
+        isolation=plan.isolation,
+        isolation_report=plan.isolation_report,
+    )
+    first: RunnerNameTakenError | None = None
+    while True:
+        try:
+            return register_runner(description, dead_boot=plan.previous_boot)
+        except RunnerNameTakenError as error:
+            if first is not None and error.heard_at != first.heard_at:
+                raise
+            if first is None:
+                logger.info("%s Waiting to see whether it is alive.", error)
+            first = error
+        link.send(Beat())
+        link.wait(plan.times["renew"] / 10)
+
+
+class Heart:
+    """The rounds of a registered runner's heart."""
+
+    def __init__(
+        self, link: Link, plan: RunnerPlan, runner_id: UUID, *, draining: bool
+    ) -> None:
+        self._link = link
+        self._plan = plan
+        self._times = plan.times
+        self._runner_id = runner_id
+        self._draining = draining
+        self._held: dict[str, float] = {}
+        self._free = 0
+        self._lost: dict[str, str] = {}
+        self._down = False
+        self._duties: dict[Callable[[], None], tuple[float, float]] = {
+            self._renew: (self._times["renew"], guard.now()),
+            self._poll: (self._times["poll"], guard.now()),
+            self._check: (min(1.0, self._times["renew"] / 5), guard.now()),
+        }
+
+    def run(self) -> None:
+        """Go round until the parent says that all work has ended."""
+        while True:
+            message = self._link.wait(max(0.0, self._next_due() - guard.now()))
+            while message is not None:
+                if isinstance(message, Retire):
+                    self._try(lambda: retire_runner(self._runner_id, self._plan.boot_id))
+                    return
+                self._hear(message)
+                message = self._link.receive()
+            self._link.send(Beat())
+            self._do_due()
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Held(attempts=attempts, free=free):
+                self._held, self._free = attempts, free
+            case Lost(attempt=attempt, message=text):
+                self._lost[attempt] = text
+                self._try(self._lose)
+            case Draining():
+                self._draining = True
+                self._do(self._renew)
+            case _:
+                raise ValueError(f"The heart has no use for {message!r}.")
+
+    # --- Duties -----------------------------------------------------------------------------------
+    def _next_due(self) -> float:
+        wanted = self._wanted()
+        return min(due for duty, (_, due) in self._duties.items() if duty in wanted)
+
+    def _wanted(self) -> list[Callable[[], None]]:
+        wanted = [self._renew]
+        if self._free:
+            wanted.append(self._poll)
+        if self._held:
+            wanted.append(self._check)
+        return wanted
+
+    def _do_due(self) -> None:
+        for duty in self._wanted():
+            if self._duties[duty][1] <= guard.now():
+                self._do(duty)
+
+    def _do(self, duty: Callable[[], None]) -> None:
+        every, _ = self._duties[duty]
+        wait_s = every if self._try(duty) else min(every, self._times["renew"] / 5)
+        self._duties[duty] = (every, guard.now() + wait_s)
+
+    def _try(self, duty: Callable[[], None]) -> bool:
+        """Do it; return False, and use another connection next time, if the database refuses."""
+        try:
+            duty()
+        except DatabaseFailure as error:
+            if not self._down:
+                logger.warning("The database cannot be used, trying on: %s", error)
+            self._down = True
+            connection.close()
+            return False
+        if self._down:
+            logger.warning("The database can be used again.")
+        self._down = False
+        return True
+
+    def _renew(self) -> None:
+        sent_at = guard.now()
+        answer = beat(self._runner_id, self._plan.boot_id, draining=self._draining)
+        if not answer.ours:
+            self._link.send_surely(Refused(_DISPLACED.format(name=self._plan.name)))
+            return
+        if answer.drain and not self._draining:
+            self._link.send_surely(Draining())
+        self._lose()
+        self._renew_leases(sent_at)
+
+    def _renew_leases(self, sent_at: float) -> None:
+        silent_since = sent_at - self._times["alive_limit"]
+        lively = {UUID(key) for key, seen_at in self._held.items() if seen_at >= silent_since}
+        if not lively:
+            return
+        renewal = renew_leases(self._runner_id, lively)
+        self._link.send_surely(Leases(_texts(renewal.alive | renewal.cancelled), sent_at))
+        self._order(renewal.cancelled, "cancel")
+        self._order(lively - renewal.alive - renewal.cancelled, "fenced")
+
+    def _check(self) -> None:
+        cancelled, ended = unwanted_attempts([UUID(key) for key in self._held])
+        self._order(cancelled, "cancel")
+        self._order(ended, "fenced")
+
+    def _order(self, attempt_ids: set[UUID] | frozenset[UUID], what: str) -> None:
+        if attempt_ids:
+            self._link.send_surely(Orders(_texts(attempt_ids), what))
+
+    def _poll(self) -> None:
+        found = claimable_count(self._plan.queues, PROTOCOL, limit=self._free)
+        if found:
+            self._link.send_surely(Work(found))
+
+    def _lose(self) -> None:
+        for attempt, text in list(self._lost.items()):
+            lose_attempt(UUID(attempt), text)
+            del self._lost[attempt]
+
+
+_DISPLACED = (
+    "Another start of the runner {name} has taken over its name, so this one ends. Give runners "
+    "that are to live at the same time different names (--name)."
+)
+
+
+def _texts(ids: set[UUID] | frozenset[UUID]) -> list[str]:
+    return sorted(str(each) for each in ids)
