@@ -1,0 +1,64 @@
+"""Putting the exact commit into the workspace, as the job's user, without any credential.
+
+The runner has fetched the commit into a bare mirror on this machine; here git reads that mirror
+and nothing else. The workspace knows neither the mirror nor a URL afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+
+from runners.executor.shapes import Checkout
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+# Read by git and by the upload-pack that it starts in the mirror, which is another user's.
+GIT_CONFIG = """\
+[safe]
+    directory = *
+[protocol]
+    allow = never
+[protocol "file"]
+    allow = always
+[core]
+    hooksPath = /dev/null
+    fsmonitor = false
+[uploadpack]
+    allowAnySHA1InWant = true
+[init]
+    defaultBranch = main
+[gc]
+    auto = 0
+[maintenance]
+    auto = false
+[submodule]
+    recurse = false
+[credential]
+    helper =
+[advice]
+    detachedHead = false
+"""
+
+# No name of a repo or commit stands in the text: each is a variable, after --end-of-options.
+SCRIPT = """\
+set -eu
+git init --quiet .
+git fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules $CONVEYOR_FETCH_DEPTH \\
+  --end-of-options "$CONVEYOR_MIRROR" "$CONVEYOR_COMMIT"
+git checkout --quiet --detach "$CONVEYOR_COMMIT"
+"""
+
+
+def checkout_environment(checkout: Checkout, config_path: str) -> dict[str, str]:
+    """Return the variables that ``SCRIPT`` needs; raise ValueError unless the commit id is full."""
+    if not _COMMIT.fullmatch(checkout.commit):
+        raise ValueError(f"{checkout.commit!r} is no full commit id")
+    return {
+        "CONVEYOR_MIRROR": checkout.mirror_path,
+        "CONVEYOR_COMMIT": checkout.commit,
+        "CONVEYOR_FETCH_DEPTH": f"--depth={checkout.depth}" if checkout.depth else "",
+        "GIT_CONFIG_GLOBAL": config_path,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file",
+    }

@@ -1,0 +1,57 @@
+"""The environment of a job, built from nothing."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Mapping
+
+from runners.executor.outputs import FILE
+from runners.executor.shapes import JobAssignment
+from runners.executor.workspace import Workspace
+
+_USER = "conveyor-job"
+
+
+def base_environment(assignment: JobAssignment, workspace: Workspace) -> dict[str, str]:
+    """Return what every stage gets and nobody may override: folders, PATH, the attempt's cookie."""
+    user = _user_name(assignment.isolation.uid)
+    return {
+        "PATH": assignment.path,
+        "HOME": workspace.folder("home"),
+        "TMPDIR": workspace.folder("tmp"),
+        "USER": user,
+        "LOGNAME": user,
+        "CI": "true",
+        "CONVEYOR": "true",
+        "CONVEYOR_ATTEMPT": assignment.attempt_id,
+        "CONVEYOR_WORKSPACE": workspace.folder("workspace"),
+    }
+
+
+def job_environment(
+    assignment: JobAssignment, workspace: Workspace, secret_paths: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of the job's own scripts.
+
+    In rising order of strength: defaults, what the author set (with the values of references),
+    {variable: path} of secret files, facts of the run, what the platform fixes.
+    """
+    facts = {f"CONVEYOR_{key.upper()}": value for key, value in assignment.facts.items()}
+    return {
+        "LANG": "C.UTF-8",
+        "SHELL": "/bin/sh",
+        **assignment.environment,
+        **secret_paths,
+        **facts,
+        **base_environment(assignment, workspace),
+        "CONVEYOR_OUTPUT": f"{workspace.folder('output')}/{FILE}",
+    }
+
+
+def _user_name(uid: int | None) -> str:
+    if uid is None:
+        return _USER
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return _USER

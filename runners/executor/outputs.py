@@ -1,0 +1,198 @@
+"""What a job hands on: captured values and the file of $CONVEYOR_OUTPUT, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from runners.executor.masking import Masker
+from runners.executor.scripts import constant
+from runners.executor.shapes import JobAssignment, Limits, OutputWord, Shell
+from runners.executor.workspace import NotReadableError, Workspace
+
+FILE = ".conveyor-output"
+# Beside the values the file holds names, delimiters and what the job wrote first.
+_FILE_ROOM = 4
+
+
+class OutputError(Exception):
+    """An output is missing or may not be handed on; ``reason`` is the platform's word for it."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Collected(NamedTuple):
+    """The outputs that may be handed on, and the first thing that is wrong with the others."""
+
+    values: Mapping[str, str]
+    problem: OutputError | None
+    notes: tuple[str, ...] = ()
+
+
+def collect(assignment: JobAssignment, workspace: Workspace, masker: Masker) -> Collected:
+    """Read the outputs of a job whose tree is dead; what is written to the file wins.
+
+    Constants are handed on as they stand. Never raises for what the job did.
+    """
+    limits = assignment.limits
+    notes: list[str] = []
+    problems: list[OutputError] = []
+    values: dict[str, str] = {}
+    written, problem = _read_file(workspace, limits)
+    if problem:
+        problems.append(problem)
+    for output in assignment.outputs:
+        try:
+            raw = _find(output, written, workspace, assignment)
+            values[output.name] = _checked(output, raw, limits, masker)
+        except OutputError as error:
+            problems.append(error)
+            continue
+        if not values[output.name] and output.word is not None:
+            notes.append(f"output {output.name} is empty: its word is {output.word}")
+    notes.extend(_undeclared(assignment.outputs, written))
+    if too_many := _total_problem(values, limits):
+        problems.append(too_many)
+    return Collected(values, problems[0] if problems else None, tuple(notes))
+
+
+def _find(
+    output: OutputWord,
+    written: Mapping[str, bytes],
+    workspace: Workspace,
+    assignment: JobAssignment,
+) -> bytes:
+    if output.name in written:
+        return written[output.name]
+    value = constant(output)
+    if value is not None:
+        return value.encode()
+    try:
+        limit = assignment.limits.output_bytes
+        captured = workspace.read("output", output.name, limit_bytes=limit)
+    except NotReadableError as error:
+        raise OutputError(
+            "output-invalid", f"Output {output.name} cannot be handed on: {error}."
+        ) from error
+    if captured is None:
+        raise OutputError("output-missing", _missing(output, assignment.shell))
+    return captured
+
+
+def _missing(output: OutputWord, shell: Shell) -> str:
+    name = output.name
+    if shell == "python":
+        what = "the program wrote no value for it"
+    elif output.word is None:
+        what = f"the shell's variable {name} is not set at the end of the commands"
+    else:
+        what = f"its word {output.word} could not be expanded at the end of the commands"
+    return (
+        f"Output {name} is declared but missing: {what}. A program that is not the shell, and a "
+        "script that uses `exec` or replaces the EXIT trap, hands it on with "
+        f'`echo "{name}=value" >> "$CONVEYOR_OUTPUT"`.'
+    )
+
+
+def _checked(output: OutputWord, raw: bytes, limits: Limits, masker: Masker) -> str:
+    def refuse(why: str) -> OutputError:
+        return OutputError("output-invalid", f"Output {output.name} cannot be handed on: {why}.")
+
+    if len(raw) > limits.output_bytes:
+        raise refuse(f"its {len(raw)} bytes are more than {limits.output_bytes}")
+    if b"\0" in raw:
+        raise refuse("it holds a NUL byte")
+    if masker.reveals(raw):
+        raise refuse("it holds the value of a credential, and outputs are stored and shown")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise refuse(f"it is not UTF-8 at byte {error.start}") from error
+
+
+def _total_problem(values: Mapping[str, str], limits: Limits) -> OutputError | None:
+    if len(values) > limits.outputs:
+        return OutputError(
+            "output-invalid", f"The job hands on {len(values)} outputs, more than {limits.outputs}."
+        )
+    total = sum(len(value.encode()) for value in values.values())
+    if total > limits.outputs_bytes:
+        return OutputError(
+            "output-invalid",
+            f"The outputs together have {total} bytes, more than {limits.outputs_bytes}.",
+        )
+    return None
+
+
+def _undeclared(outputs: Iterable[OutputWord], written: Mapping[str, bytes]) -> list[str]:
+    declared = {output.name for output in outputs}
+    return [
+        f"{name} in $CONVEYOR_OUTPUT is ignored: the job declares no output of that name"
+        for name in list(written)[:10]
+        if name not in declared
+    ]
+
+
+# The file of $CONVEYOR_OUTPUT
+
+
+def _read_file(workspace: Workspace, limits: Limits) -> tuple[dict[str, bytes], OutputError | None]:
+    limit = limits.outputs_bytes * _FILE_ROOM
+    try:
+        content = workspace.read("output", FILE, limit_bytes=limit)
+    except NotReadableError as error:
+        message = f"The file of $CONVEYOR_OUTPUT cannot be read: {error}."
+        return {}, OutputError("output-invalid", message)
+    return parse_file(content or b"")
+
+
+def parse_file(content: bytes) -> tuple[dict[str, bytes], OutputError | None]:
+    r"""Return {name: value} of a file of outputs, and the first malformed line as a problem.
+
+    A line is ``NAME=value``, or ``NAME<<WORD`` followed by lines up to one that is WORD. Of
+    several values of one name the last holds. Only ``\n`` ends a line.
+    """
+    values: dict[str, bytes] = {}
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        index += 1
+        if not line:
+            continue
+        name, kind, rest = _split(line)
+        if kind == b"=":
+            values[name] = rest
+            continue
+        end = _find_end(lines, index, rest) if kind == b"<<" and rest else None
+        if end is None:
+            return values, _malformed(index, line, kind)
+        values[name] = b"\n".join(lines[index:end])
+        index = end + 1
+    return values, None
+
+
+def _split(line: bytes) -> tuple[str, bytes, bytes]:
+    """Return name, ``=`` or ``<<`` and the rest; the kind is empty when there is no such name."""
+    match = re.match(rb"([A-Za-z_][A-Za-z0-9_]*)(=|<<)", line)
+    if match is None:
+        return "", b"", line
+    return match[1].decode(), match[2], line[match.end() :]
+
+
+def _find_end(lines: list[bytes], index: int, word: bytes) -> int | None:
+    try:
+        return lines.index(word, index)
+    except ValueError:
+        return None
+
+
+def _malformed(number: int, line: bytes, kind: bytes) -> OutputError:
+    shown = line[:60].decode(errors="replace")
+    why = "has no end line" if kind == b"<<" else "is neither NAME=value nor NAME<<WORD"
+    return OutputError("output-invalid", f"Line {number} of $CONVEYOR_OUTPUT, {shown!r}, {why}.")

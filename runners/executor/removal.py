@@ -1,0 +1,108 @@
+"""Removing what a job left: no symlink is followed, no mount crossed, no permission obeyed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Deeper folders are moved to the top first: each open level costs a descriptor.
+_DEEPEST = 32
+
+
+def remove_tree(parent: int, name: str) -> None:
+    """Remove ``name`` in the open folder ``parent`` with everything beneath it.
+
+    Folders without permission for their owner are given it. What is mounted there stays and
+    raises OSError, as does what the kernel refuses to remove; a name that is gone is no error.
+    """
+    if _remove_at_once(parent, name):
+        return
+    folder = _open_folder(parent, name)
+    if folder is None:
+        return
+    try:
+        if os.fstat(folder).st_dev != os.fstat(parent).st_dev:
+            raise OSError(f"{name} is a mount point and was left alone")
+        while _empty(folder, folder, 0):
+            pass
+    finally:
+        os.close(folder)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _remove_at_once(parent: int, name: str) -> bool:
+    """Remove a file or an empty folder; return False for a folder that is not empty."""
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        return True
+    except (IsADirectoryError, PermissionError):
+        with suppress(OSError):
+            os.rmdir(name, dir_fd=parent)
+            return True
+        return False
+    return True
+
+
+def _open_folder(parent: int, name: str) -> int | None:
+    """Return the open folder, made writable for its owner; None when it is gone."""
+    with suppress(FileNotFoundError):
+        mode = os.lstat(name, dir_fd=parent).st_mode
+        if not stat.S_ISDIR(mode):
+            raise NotADirectoryError(f"{name} could not be removed")
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            # Everything that could swap it for a symlink is dead, or is a folder of the runner.
+            os.chmod(name, stat.S_IRWXU, dir_fd=parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+    return None
+
+
+def _empty(folder: int, top: int, depth: int) -> bool:
+    """Remove everything in an open folder; return True if deep parts were moved to the top."""
+    moved = False
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    for name in names:
+        if _remove_at_once(folder, name):
+            continue
+        if depth >= _DEEPEST:
+            _move_up(folder, name, top)
+            moved = True
+        else:
+            moved |= _remove_folder(folder, name, top, depth)
+    return moved
+
+
+def _move_up(folder: int, name: str, top: int) -> None:
+    # Opened only for its permissions: a folder's own are needed to give it another parent.
+    opened = _open_folder(folder, name)
+    if opened is not None:
+        os.close(opened)
+        os.rename(name, _free_name(top), src_dir_fd=folder, dst_dir_fd=top)
+
+
+def _remove_folder(parent: int, name: str, top: int, depth: int) -> bool:
+    folder = _open_folder(parent, name)
+    if folder is None:
+        return False
+    try:
+        if os.fstat(folder).st_dev != os.fstat(top).st_dev:
+            raise OSError(f"{name} is a mount point and was left alone")
+        moved = _empty(folder, top, depth + 1)
+    finally:
+        os.close(folder)
+    os.rmdir(name, dir_fd=parent)
+    return moved
+
+
+def _free_name(top: int) -> str:
+    number = 0
+    while True:
+        name = f".moved-{number}"
+        try:
+            os.lstat(name, dir_fd=top)
+        except FileNotFoundError:
+            return name
+        number += 1

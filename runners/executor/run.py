@@ -1,0 +1,174 @@
+"""Running one attempt of a job from its assignment to its result."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from runners.executor.job_log import JobLog
+from runners.executor.outputs import Collected, collect
+from runners.executor.shapes import AttemptResult, JobAssignment, Reporter
+from runners.executor.stages import SetupError, StagePlan
+from runners.executor.supervised import Supervised
+from runners.executor.verdicts import (
+    FENCED,
+    StageEnd,
+    Verdict,
+    judge_checkout,
+    judge_interruption,
+    judge_main,
+    judge_post_run,
+)
+from runners.executor.workspace import Workspace
+from runners.executor.zygote import ZygoteClient
+
+logger = logging.getLogger(__name__)
+
+
+def run_assignment(
+    assignment: JobAssignment, reporter: Reporter, zygote: ZygoteClient
+) -> AttemptResult:
+    """Run an attempt to its end; blocks, and returns when no process and no file of it is left.
+
+    Raises ZygoteGoneError before anything of the attempt was done, ValueError for an assignment
+    that contradicts itself, and whatever the reporter raises, with every process killed first.
+    """
+    log = JobLog(assignment, reporter.log)
+    control = zygote.supervise()
+    with Supervised(control, assignment, reporter, log) as supervised:
+        verdict = _run_in_workspace(assignment, reporter, log, supervised)
+    return _result(verdict, log)
+
+
+def _run_in_workspace(
+    assignment: JobAssignment, reporter: Reporter, log: JobLog, supervised: Supervised
+) -> Verdict:
+    isolation = assignment.isolation
+    try:
+        workspace = Workspace(
+            Path(assignment.work_dir),
+            assignment.attempt_id,
+            uid=isolation.uid,
+            gid=isolation.gid,
+        )
+    except OSError as error:
+        return _unprepared(error)
+    try:
+        return _Attempt(assignment, reporter, log, supervised, workspace).run()
+    finally:
+        supervised.close()
+        _remove(workspace)
+
+
+def _unprepared(error: OSError) -> Verdict:
+    reason = error.strerror or str(error)
+    return Verdict("errored", "setup", f"The job's folders could not be prepared: {reason}.")
+
+
+def _remove(workspace: Workspace) -> None:
+    try:
+        workspace.remove()
+    except OSError:
+        # The sweep at the runner's next start tries again; the job's result is not changed by it.
+        logger.exception("The workspace %s could not be removed.", workspace.path)
+
+
+def _result(verdict: Verdict, log: JobLog) -> AttemptResult:
+    message = log.masker.mask(verdict.message)
+    if message and verdict.outcome != "fenced":
+        log.say(message)
+    last_chunks = log.stream.take()
+    return AttemptResult(
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        message=message,
+        exit_code=verdict.exit_code,
+        outputs=dict(verdict.outputs),
+        log_bytes=log.stream.size,
+        log_sha256=log.stream.sha256,
+        last_chunks=() if log.stream.lost else last_chunks,
+    )
+
+
+class _Attempt:
+    """The stages of one attempt in their order."""
+
+    def __init__(
+        self,
+        assignment: JobAssignment,
+        reporter: Reporter,
+        log: JobLog,
+        supervised: Supervised,
+        workspace: Workspace,
+    ) -> None:
+        self._assignment = assignment
+        self._reporter = reporter
+        self._log = log
+        self._supervised = supervised
+        self._workspace = workspace
+
+    def run(self) -> Verdict:
+        """Return the verdict on checkout, commands, outputs and post-run."""
+        try:
+            plan = StagePlan(self._assignment, self._workspace)
+            refused = self._prepare(plan) or self._interruption()
+            main = plan.main()
+        except SetupError as error:
+            return Verdict("errored", "setup", str(error))
+        except OSError as error:
+            return _unprepared(error)
+        if refused is not None:
+            return refused
+        if not self._reporter.started():
+            return FENCED
+        end = self._supervised.run(main)
+        verdict = judge_main(end, self._collect(end), self._assignment)
+        return self._post_run(plan, verdict)
+
+    def _prepare(self, plan: StagePlan) -> Verdict | None:
+        checkout = self._assignment.checkout
+        if checkout is None:
+            return None
+        end = self._supervised.run(plan.checkout(checkout))
+        verdict = judge_checkout(end, self._assignment)
+        if verdict is None:
+            self._log.say(f"Checked out commit {checkout.commit}.")
+        return verdict
+
+    def _interruption(self) -> Verdict | None:
+        """Return the verdict of orders that came before the start; post-run does not run then."""
+        end = self._supervised.interruption()
+        if end is None:
+            return None
+        verdict = judge_interruption(end, self._assignment.timing.silence_kill_s)
+        return replace(verdict, status=None) if verdict else None
+
+    def _collect(self, end: StageEnd) -> Collected | None:
+        if end.reason != "exited":
+            return None
+        collected = collect(self._assignment, self._workspace, self._log.masker)
+        for note in collected.notes:
+            self._log.say(f"Note: {note}.")
+        return collected
+
+    def _post_run(self, plan: StagePlan, verdict: Verdict) -> Verdict:
+        if verdict.status is None or not self._assignment.post_run.strip():
+            return verdict
+        if verdict.outcome != "succeeded":
+            self._log.say(verdict.message)
+        try:
+            stage = plan.post_run(verdict.status)
+        except OSError as error:
+            end = StageEnd(None, None, "cannot-start", error.strerror or str(error))
+        else:
+            end = self._supervised.run(stage, heed_cancel=verdict.status != "cancelled")
+        if not end.succeeded:
+            self._log.say(f"Post-run did not succeed ({_short(end)}).")
+        return judge_post_run(verdict, end, self._assignment)
+
+
+def _short(end: StageEnd) -> str:
+    if end.reason == "exited":
+        return f"exit status {end.exit_code}"
+    return end.message or end.reason

@@ -1,0 +1,165 @@
+"""The folders of one attempt: fresh, private, removed afterwards.
+
+Layout beneath the work folder, all of it owned by the job's user and closed to others::
+
+    <attempt>/workspace  where the commands run
+    <attempt>/home       HOME
+    <attempt>/tmp        TMPDIR
+    <attempt>/output     where outputs are captured, and the file of $CONVEYOR_OUTPUT
+    <attempt>/script     what the platform wrote: scripts, git's configuration, secret files
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from runners.executor.removal import remove_tree
+from runners.supervisor.processes import sweep as sweep_processes
+
+FOLDERS = ("workspace", "home", "tmp", "output", "script")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_ATTEMPT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FILE = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]{0,254}")
+
+
+class WorkDirError(OSError):
+    """The work folder cannot serve jobs; the sentence says why and what would help."""
+
+
+class NotReadableError(Exception):
+    """A file of the job is not a plain file of its own, or is too large."""
+
+
+def prepare_work_dir(path: Path, *, other_users: bool) -> None:
+    """Make the work folder, passable for other users if jobs run as such.
+
+    Raises WorkDirError when a folder above it keeps them out.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o711 if other_users else 0o700)
+    if not other_users:
+        return
+    for folder in path.resolve().parents:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            raise WorkDirError(
+                f"Jobs of other users cannot reach the work folder {path}, because {folder} is "
+                "private. Set CONVEYOR_WORK_DIR to a folder such as /var/lib/conveyor/work."
+            )
+
+
+class Workspace:
+    """The folders of one attempt. Files are reached through open folders, never by paths."""
+
+    def __init__(self, work_dir: Path, attempt_id: str, *, uid: int | None, gid: int | None):
+        """Make the folders; raise ValueError for an id that is no name, OSError as the disk does.
+
+        ``uid`` and ``gid`` are the owner to be, None the present user.
+        """
+        if not _ATTEMPT.fullmatch(attempt_id):
+            raise ValueError(f"{attempt_id!r} is no UUID and cannot name an attempt")
+        self.path = work_dir / attempt_id
+        self._owner = None if uid is None else (uid, uid if gid is None else gid)
+        self._folders: dict[str, int] = {}
+        os.mkdir(self.path, 0o700)  # noqa: PTH102 - one call, in the path of every job
+        try:
+            self._fill()
+        except OSError:
+            self.remove()
+            raise
+
+    def _fill(self) -> None:
+        top = self._folders[""] = os.open(self.path, _FOLDER)
+        for name in FOLDERS:
+            os.mkdir(name, 0o700, dir_fd=top)
+            self._folders[name] = os.open(name, _FOLDER, dir_fd=top)
+            self._give(self._folders[name])
+        self._give(top)
+
+    def _give(self, descriptor: int) -> None:
+        if self._owner is not None:
+            os.fchown(descriptor, *self._owner)
+
+    def folder(self, name: str) -> str:
+        """Return the path of one of ``FOLDERS``, as the job sees it."""
+        return f"{self.path}/{name}"
+
+    def write(self, folder: str, name: str, content: bytes, *, mode: int = 0o400) -> str:
+        """Write a file for the job and return its path; raise ValueError for a name with a path."""
+        if not _FILE.fullmatch(name):
+            raise ValueError(f"{name!r} cannot name a file")
+        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=self._folders[folder])
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
+            file.write(content)
+            os.fchmod(descriptor, mode)
+            self._give(descriptor)
+        return f"{self.path}/{folder}/{name}"
+
+    def read(self, folder: str, name: str, *, limit_bytes: int) -> bytes | None:
+        """Return what the job wrote into a file, or None when there is none.
+
+        Raises NotReadableError for a symlink, a hard link, a pipe, another user's file, and for
+        more than ``limit_bytes``.
+        """
+        try:
+            descriptor = os.open(name, _READ_FILE, dir_fd=self._folders[folder])
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise NotReadableError("it is not a plain file") from error
+        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
+            self._check(os.fstat(descriptor))
+            content = file.read(limit_bytes + 1)
+        if len(content) > limit_bytes:
+            raise NotReadableError(f"it is larger than {limit_bytes} bytes")
+        return content
+
+    def _check(self, facts: os.stat_result) -> None:
+        owner = os.geteuid() if self._owner is None else self._owner[0]
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1 or facts.st_uid != owner:
+            raise NotReadableError("it is not a plain file of the job's own")
+
+    def remove(self) -> None:
+        """Remove everything; raise OSError naming what the kernel does not let go."""
+        for descriptor in self._folders.values():
+            os.close(descriptor)
+        self._folders.clear()
+        _remove_beneath(self.path.parent, self.path.name)
+
+
+def leftovers(work_dir: Path) -> list[str]:
+    """Return the ids of attempts whose folders lie in the work folder."""
+    with suppress(FileNotFoundError), os.scandir(work_dir) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if _ATTEMPT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        )
+    return []
+
+
+def sweep(work_dir: Path, keep: Collection[str] = ()) -> list[str]:
+    """Kill and remove what dead runners left of attempts other than ``keep``; return their ids.
+
+    The work folder must belong to one runner. Raises OSError for what cannot be killed or removed.
+    """
+    left = [attempt for attempt in leftovers(work_dir) if attempt not in keep]
+    if left:
+        sweep_processes(left)
+    for attempt in left:
+        _remove_beneath(work_dir, attempt)
+    return left
+
+
+def _remove_beneath(folder: Path, name: str) -> None:
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        remove_tree(descriptor, name)
+    finally:
+        os.close(descriptor)

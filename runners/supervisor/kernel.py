@@ -1,0 +1,106 @@
+"""The few system calls of Linux that Python's standard library does not offer."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import time
+
+# Reference: linux/prctl.h, linux/sched.h, linux/mount.h
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+_CLOCK_BOOTTIME = 7
+_TFD_TIMER_ABSTIME = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+# Without these, 64-bit addresses and flags would be cut to 32 bits.
+_libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+
+def _checked(result: int, what: str) -> int:
+    """Return the result of a call; raise OSError with errno and ``what`` when it is negative."""
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+    return result
+
+
+def prctl(option: int, value: int) -> None:
+    """Set an attribute of the calling process; raise OSError when the kernel refuses."""
+    _checked(_libc.prctl(option, value, 0, 0, 0), f"prctl {option}")
+
+
+def unshare(flags: int) -> None:
+    """Move the calling process into new namespaces; raise OSError when that is not allowed."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def mount(source: str, target: str, *, kind: str | None, flags: int, data: str = "") -> None:
+    """Mount ``source`` on ``target``; raise OSError naming the target when refused."""
+    result = _libc.mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode() if kind is not None else None,
+        flags,
+        data.encode(),
+    )
+    _checked(result, f"mount on {target}")
+
+
+def boot_now() -> float:
+    """Return seconds on CLOCK_BOOTTIME: it counts suspended time and nobody can set it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def read_file(path: str, piece_bytes: int = 65536) -> bytes:
+    """Return the content of a file of /proc, which gives it in pieces; raise OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, piece_bytes):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: str, content: str) -> None:
+    """Write a file of /proc in one call, as they want it; raise OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content.encode())
+    finally:
+        os.close(descriptor)
+
+
+class BootTimer:
+    """A timer of the kernel on CLOCK_BOOTTIME, to be polled by its descriptor ``fd``.
+
+    The timeout of poll(2) does not count suspended time; a dead man's timer must.
+    """
+
+    def __init__(self) -> None:
+        flags = os.O_CLOEXEC | os.O_NONBLOCK
+        self.fd = _checked(_libc.timerfd_create(_CLOCK_BOOTTIME, flags), "timerfd_create")
+
+    def set(self, at: float) -> None:
+        """Make ``fd`` readable at the instant ``at`` of CLOCK_BOOTTIME; the past means at once."""
+        at = max(at, 0.000001)
+        whole = int(at)
+        spec = struct.pack("=qqqq", 0, 0, whole, int((at - whole) * 1e9) or 1)
+        result = _libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, spec, None)
+        _checked(result, "timerfd_settime")
