@@ -21,11 +21,11 @@ _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A living child and the parent's end of the link to it."""
+    """A living child and the parent's end of the link to it, None if it speaks to others only."""
 
     role: str
     pid: int
-    link: Link
+    link: Link | None
     born_at: float
 
 

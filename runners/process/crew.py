@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import selectors
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from runners.process import guard
 from runners.process.children import Child, Delay, reap
-from runners.process.links import LinkClosedError
+from runners.process.links import Link, LinkClosedError
 from runners.process.messages import Message, UnknownMessageError
 
 logger = logging.getLogger(__name__)
@@ -58,19 +59,24 @@ class Crew:
         self._delays.pop(role, None)
         self._due.pop(role, None)
 
+    def dismiss_all(self) -> None:
+        """Start nobody any more."""
+        self._delays.clear()
+        self._due.clear()
+
     def start_due(self) -> None:
         """Start again whoever is due."""
         for role in [role for role, due in self._due.items() if due <= guard.now()]:
             del self._due[role]
             self._begin(role)
 
-    def tell(self, role: str, message: Message, descriptors: tuple[int, ...] = ()) -> None:
+    def tell(self, role: str, message: Message) -> None:
         """Send a message to the child of that role, if there is one and it takes messages."""
         child = self._children.get(role)
-        if child is None:
+        if child is None or child.link is None:
             return
         try:
-            if not child.link.send(message, descriptors):
+            if not child.link.send(message):
                 logger.warning("The %s does not read; it missed %r.", role, message)
         except LinkClosedError:
             logger.debug("The %s is gone; it missed %r.", role, message)
@@ -96,35 +102,37 @@ class Crew:
     def close_links(self) -> None:
         """Let go of the parent's ends; for a forked child, in which they would keep links open."""
         for child in self._children.values():
-            child.link.close()
+            if child.link is not None:
+                child.link.close()
         self.selector.close()
 
     def _begin(self, role: str) -> None:
         child = self._start(role)
         self._children[role] = child
-        self.selector.register(child.link, selectors.EVENT_READ, lambda: self._listen(role))
+        if child.link is not None:
+            listen = functools.partial(self._listen, role, child.link)
+            self.selector.register(child.link, selectors.EVENT_READ, listen)
 
-    def _listen(self, role: str) -> None:
-        child = self._children[role]
+    def _listen(self, role: str, link: Link) -> None:
         try:
-            while (message := child.link.receive()) is not None:
+            while (message := link.receive()) is not None:
                 self._hear(role, message)
         except LinkClosedError:
-            self._forget_link(child)
+            self._forget(link)
         except UnknownMessageError:
             logger.exception("The %s is ended: it speaks nonsense.", role)
             self.signal(role, signal.SIGKILL)
 
-    def _forget_link(self, child: Child) -> None:
-        if child.link.fileno() >= 0:
-            self.selector.unregister(child.link)
-            child.link.close()
+    def _forget(self, link: Link) -> None:
+        if link.fileno() >= 0:
+            self.selector.unregister(link)
+            link.close()
 
     def _take_leave(self, role: str, end: str) -> None:
         child = self._children[role]
-        if child.link.fileno() >= 0:
-            self._listen(role)
-        self._forget_link(child)
+        if child.link is not None and child.link.fileno() >= 0:
+            self._listen(role, child.link)
+            self._forget(child.link)
         del self._children[role]
         delay = self._delays.get(role)
         if delay is not None:

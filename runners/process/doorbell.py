@@ -35,6 +35,8 @@ def run_doorbell(link: Link, queues: tuple[str, ...]) -> int:
     gives up.
     """
     signal.signal(signal.SIGTERM, _leave)
+    # Celery tells of every hint that comes.
+    logging.getLogger("celery").setLevel(logging.WARNING)
     hang(Bell(link, _put_back))
     try:
         connect(queues)

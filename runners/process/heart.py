@@ -7,6 +7,7 @@ Slots use the database only for their own attempts.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.db import Error as DatabaseFailure
 from django.db import connection
 
+from products.configuration import current
 from runners.errors import RunnerNameTakenError
 from runners.process import guard
 from runners.process.links import Link, LinkClosedError
@@ -50,7 +52,7 @@ def run_heart(
         if registered is None:
             registered = _register(link, plan)
         if registered is not None:
-            Heart(link, plan, UUID(registered.runner), draining=draining).run()
+            Heart(link, plan, registered, draining=draining).run()
     except LinkClosedError:
         return 1
     return 0
@@ -59,7 +61,8 @@ def run_heart(
 def _register(link: Link, plan: RunnerPlan) -> Registered | None:
     """Return the registration, or None when it was refused and the parent knows why."""
     try:
-        runner_id = _take_name(link, plan)
+        queues = plan.queues or (current().default_queue,)
+        runner_id = _take_name(link, dataclasses.replace(plan, queues=queues))
         lost = lose_attempts_of_other_boots(runner_id, plan.boot_id)
     except RunnerNameTakenError as error:
         link.send_surely(Refused(str(error)))
@@ -69,7 +72,7 @@ def _register(link: Link, plan: RunnerPlan) -> Registered | None:
         return None
     if lost:
         logger.info("Ended %d attempts of this runner's start before this one as lost.", lost)
-    registered = Registered(str(runner_id), list(plan.queues))
+    registered = Registered(str(runner_id), list(queues))
     link.send_surely(registered)
     return registered
 
@@ -85,7 +88,7 @@ def _take_name(link: Link, plan: RunnerPlan) -> UUID:
         boot_id=plan.boot_id,
         queues=plan.queues,
         slots=len(plan.slots),
-        isolation=plan.isolation,
+        isolation=plan.isolation.level,
         isolation_report=plan.isolation_report,
     )
     first: RunnerNameTakenError | None = None
@@ -106,12 +109,13 @@ class Heart:
     """The rounds of a registered runner's heart."""
 
     def __init__(
-        self, link: Link, plan: RunnerPlan, runner_id: UUID, *, draining: bool
+        self, link: Link, plan: RunnerPlan, registered: Registered, *, draining: bool
     ) -> None:
         self._link = link
         self._plan = plan
         self._times = plan.times
-        self._runner_id = runner_id
+        self._runner_id = UUID(registered.runner)
+        self._queues = registered.queues
         self._draining = draining
         self._held: dict[str, float] = {}
         self._free = 0
@@ -205,20 +209,22 @@ class Heart:
             return
         renewal = renew_leases(self._runner_id, lively)
         self._link.send_surely(Leases(_texts(renewal.alive | renewal.cancelled), sent_at))
-        self._order(renewal.cancelled, "cancel")
-        self._order(lively - renewal.alive - renewal.cancelled, "fenced")
+        self._order(dict.fromkeys(lively - renewal.alive - renewal.cancelled, ""), "fenced")
+        if renewal.cancelled:
+            self._check()
 
     def _check(self) -> None:
         cancelled, ended = unwanted_attempts([UUID(key) for key in self._held])
         self._order(cancelled, "cancel")
-        self._order(ended, "fenced")
+        self._order(dict.fromkeys(ended, ""), "fenced")
 
-    def _order(self, attempt_ids: set[UUID] | frozenset[UUID], what: str) -> None:
-        if attempt_ids:
-            self._link.send_surely(Orders(_texts(attempt_ids), what))
+    def _order(self, attempts: dict[UUID, str], what: str) -> None:
+        if attempts:
+            named = {str(attempt_id): by for attempt_id, by in attempts.items()}
+            self._link.send_surely(Orders(named, what))
 
     def _poll(self) -> None:
-        found = claimable_count(self._plan.queues, PROTOCOL, limit=self._free)
+        found = claimable_count(self._queues, PROTOCOL, limit=self._free)
         if found:
             self._link.send_surely(Work(found))
 
@@ -234,5 +240,5 @@ _DISPLACED = (
 )
 
 
-def _texts(ids: set[UUID] | frozenset[UUID]) -> list[str]:
+def _texts(ids: frozenset[UUID]) -> list[str]:
     return sorted(str(each) for each in ids)

@@ -6,14 +6,12 @@ everything that must arrive is said again by its sender or follows from the chil
 
 from __future__ import annotations
 
-import array
 import select
 import socket
 
 from runners.process.messages import Message, decode, encode
 
 _LARGEST = 65536
-_DESCRIPTORS = 4
 
 
 class LinkClosedError(ConnectionError):
@@ -25,7 +23,6 @@ class Link:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        self._descriptors: list[int] = []
 
     @classmethod
     def pair(cls) -> tuple[Link, Link]:
@@ -41,18 +38,13 @@ class Link:
         """Close this end; closing it again does nothing."""
         self._socket.close()
 
-    def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> bool:
+    def send(self, message: Message) -> bool:
         """Send without waiting; return False if the other end's buffer is full.
 
         Raises LinkClosedError when the other process is gone.
         """
-        extra = []
-        if descriptors:
-            rights = array.array("i", descriptors)
-            extra.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, rights))
-        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         try:
-            self._socket.sendmsg([encode(message)], extra, flags)
+            self._socket.send(encode(message), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -69,29 +61,15 @@ class Link:
 
         Raises LinkClosedError when the other process is gone and all it said has been read.
         """
-        space = socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
-        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
         try:
-            datagram, extra, _, _ = self._socket.recvmsg(_LARGEST, space, flags)
+            datagram = self._socket.recv(_LARGEST, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except OSError as error:
             raise LinkClosedError("The process at the other end of the link is gone.") from error
-        self._keep_descriptors(extra)
         if not datagram:
             raise LinkClosedError("The process at the other end of the link is gone.")
         return decode(datagram)
-
-    def _keep_descriptors(self, extra: list[tuple[int, int, bytes]]) -> None:
-        for level, kind, data in extra:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                rights = array.array("i")
-                rights.frombytes(data[: len(data) - len(data) % rights.itemsize])
-                self._descriptors.extend(rights)
-
-    def take_descriptor(self) -> int:
-        """Return the descriptor that came with the message read last; the caller closes it."""
-        return self._descriptors.pop(0)
 
     def wait(self, timeout_s: float | None) -> Message | None:
         """Return the next message, or None when none came in time (None waits without end)."""

@@ -62,10 +62,14 @@ class Renewed(Message):
 
 @dataclass(frozen=True, slots=True)
 class Order(Message):
-    """End the attempt: ``what`` is cancel, fenced (another owns it) or drained (time is up)."""
+    """End the attempt: ``what`` is cancel, fenced (another owns it) or drained (time is up).
+
+    ``by`` says who cancelled it.
+    """
 
     attempt: str
     what: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,6 @@ class Drain(Message):
 @dataclass(frozen=True, slots=True)
 class Stop(Message):
     """Leave: there is nothing more to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewZygote(Message):
-    """The socket that came with this message leads to a new zygote."""
 
 
 # --- The doorbell and the parent ----------------------------------------------------------------
@@ -140,9 +139,9 @@ class Leases(Message):
 
 @dataclass(frozen=True, slots=True)
 class Orders(Message):
-    """Attempts that must end, see ``Order``."""
+    """Attempts that must end, with who cancelled them; see ``Order``."""
 
-    attempts: list[str]
+    attempts: dict[str, str]
     what: str
 
 
@@ -175,7 +174,7 @@ _CLASSES: dict[str, type[Message]] = {
     cls.__name__: cls
     for cls in (
         *(Idle, Took, Alive, Swept),
-        *(Wake, Renewed, Order, Drain, Stop, NewZygote),
+        *(Wake, Renewed, Order, Drain, Stop),
         *(Hint, Busy, Go),
         *(Registered, Refused, Beat, Held, Leases, Orders, Work, Lost, Draining, Retire),
     )

@@ -6,14 +6,16 @@ waits for one child alone. See docs/decisions/0002-runner-processes.md.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import gc
 import logging
 import selectors
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from runners.executor.zygote import ZygoteClient, ZygoteProcess
 from runners.process import guard
 from runners.process.children import Child, fork_child
 from runners.process.crew import Crew
@@ -24,12 +26,10 @@ from runners.process.messages import (
     Beat,
     Draining,
     Message,
-    NewZygote,
     Refused,
     Registered,
     Retire,
 )
-from runners.process.nursery import Nursery
 from runners.process.plan import RunnerPlan
 from runners.process.signals import Signals
 from runners.process.slot import SlotFacts, run_slot
@@ -48,6 +48,10 @@ logger = logging.getLogger(__name__)
 DRAINED = 0
 REFUSED = 1
 KILLED_JOBS = 3
+
+ZYGOTE = "zygote"
+#: Below the work folder; no attempt has a name that begins with a dot.
+ZYGOTE_FOLDER = ".zygote"
 
 _LEAVE_S = 5.0
 
@@ -73,8 +77,7 @@ class Parent:
         self._registered: Registered | None = None
         self._beat_at = guard.now()
         self._told_held_at = 0.0
-        self._leftovers: dict[int, str] = {}
-        self._nursery = Nursery()
+        self._zygote: ZygoteProcess | None = None
         self._signals = Signals()
         self._crew = Crew(self._start, self._hear, self._gone)
         self._board = Switchboard(len(plan.slots), self._crew.tell, guard.now)
@@ -88,7 +91,6 @@ class Parent:
             self._crew.employ([HEART])
             while self._phase is not Phase.LEAVING or len(self._crew):
                 self._turn()
-        self._nursery.close()
         return self._code
 
     def _turn(self) -> None:
@@ -122,31 +124,33 @@ class Parent:
 
     # --- Children ---------------------------------------------------------------------------------
     def _start(self, role: str) -> Child:
+        if role == ZYGOTE:
+            return self._start_zygote()
         if role == HEART:
             self._beat_at = guard.now()
-            registered, draining = self._registered, self._phase is not Phase.REGISTERING
-            draining = draining and self._phase is not Phase.ONLINE
+            registered, draining = self._registered, self._board.draining
             return self._fork(role, lambda link: run_heart(link, self._plan, registered, draining))
         if role == DOORBELL:
             return self._fork(role, lambda link: run_doorbell(link, self._plan.queues))
         return self._start_slot(role)
 
+    def _start_zygote(self) -> Child:
+        self._zygote = ZygoteProcess.start(self._plan.work_dir / ZYGOTE_FOLDER)
+        return Child(ZYGOTE, self._zygote.pid, None, guard.now())
+
     def _start_slot(self, role: str) -> Child:
+        if self._registered is None:
+            raise RuntimeError("A slot works for a registered runner.")
         number = slot_number(role)
-        registered = self._registered
-        if registered is None:
-            raise RuntimeError("A slot needs a registered runner.")
-        zygote = self._nursery.door()
         facts = SlotFacts(
             plan=self._plan,
             place=self._plan.slots[number],
-            runner_id=registered.runner,
+            runner_id=self._registered.runner,
             leftover=self._board.board[number].attempt,
             draining=self._board.draining,
         )
-        child = self._fork(role, lambda link: run_slot(link, facts, zygote))
-        zygote.close()
-        return child
+        zygote = ZygoteClient(self._plan.work_dir / ZYGOTE_FOLDER)
+        return self._fork(role, lambda link: run_slot(link, facts, zygote))
 
     def _fork(self, role: str, run: Callable[[Link], int | None]) -> Child:
         return fork_child(role, run, close=self._close_in_child)
@@ -154,10 +158,124 @@ class Parent:
     def _close_in_child(self) -> None:
         self._signals.close()
         self._crew.close_links()
-        self._nursery.close_in_child()
 
     def _gone(self, role: str) -> None:
-        if role == DOORBELL:
+        if role == ZYGOTE:
+            if self._zygote is not None:
+                self._zygote.is_alive()
+        elif role == DOORBELL:
             self._board.doorbell_gone()
-        elif role != HEART:
+        elif role == HEART:
+            self._beat_at = guard.now()
+        else:
             self._board.slot_gone(slot_number(role))
+
+    def _look_after(self, now: float) -> None:
+        """End children that live and do nothing; others take their place."""
+        if HEART in self._crew and now - self._beat_at > self._plan.times["offline"]:
+            logger.error("The heart gives no sign of life; another takes its place.")
+            self._beat_at = now
+            self._crew.signal(HEART, signal.SIGKILL)
+        for number in self._board.silent(now - self._plan.times["lease"]):
+            logger.error("Slot %d gives no sign of life; another takes its place.", number + 1)
+            self._crew.signal(slot_role(number), signal.SIGKILL)
+        if self._board.finds_without_hint >= DEAF_AFTER and DOORBELL in self._crew:
+            logger.warning("Work was found of which no hint told; another doorbell is hung up.")
+            self._board.finds_without_hint = 0
+            self._crew.signal(DOORBELL, signal.SIGKILL)
+
+    # --- What is said -----------------------------------------------------------------------------
+    def _hear(self, role: str, message: Message) -> None:
+        match message:
+            case Beat():
+                self._beat_at = guard.now()
+            case Registered():
+                self._begin_work(message)
+            case Refused(sentence=sentence):
+                self._refused(sentence)
+            case Draining():
+                self._drain("A person asked this runner to drain.")
+            case _:
+                self._board.hear(role, message)
+
+    def _begin_work(self, registered: Registered) -> None:
+        if self._phase is not Phase.REGISTERING:
+            return
+        self._registered = registered
+        self._plan = dataclasses.replace(self._plan, queues=tuple(registered.queues))
+        self._phase = Phase.ONLINE
+        slots = [slot_role(place.number) for place in self._plan.slots]
+        self._crew.employ([ZYGOTE, *slots, DOORBELL])
+        logger.info(
+            "Runner %s works for %s with %d slots, isolation %s.",
+            self._plan.name,
+            ", ".join(self._plan.queues),
+            len(slots),
+            self._plan.isolation.level,
+        )
+
+    def _refused(self, sentence: str) -> None:
+        sys.stderr.write(f"{sentence}\n")
+        self._code = REFUSED
+        self._phase = Phase.LEAVING
+        self._crew.dismiss_all()
+        self._crew.signal_all(signal.SIGKILL)
+
+    # --- The end ----------------------------------------------------------------------------------
+    def _signalled(self) -> None:
+        numbers = self._signals.read()
+        if signal.SIGCHLD in numbers:
+            self._crew.collect()
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self._told_to_end()
+
+    def _told_to_end(self) -> None:
+        if self._phase is Phase.REGISTERING:
+            self._code = DRAINED
+            self._phase = Phase.LEAVING
+            self._crew.dismiss_all()
+            self._crew.signal_all(signal.SIGKILL)
+        elif self._phase is Phase.ONLINE:
+            self._drain("Told to end.")
+        elif self._phase is Phase.DRAINING:
+            self._end_jobs("Told to end again.")
+
+    def _drain(self, why: str) -> None:
+        if self._phase is not Phase.ONLINE:
+            return
+        logger.info("%s No more jobs are claimed; %d run to their end.", why, self._running)
+        self._phase = Phase.DRAINING
+        self._deadline = guard.now() + self._plan.drain_limit_s
+        self._crew.dismiss(DOORBELL)
+        self._crew.signal(DOORBELL, signal.SIGTERM)
+        self._board.drain()
+        self._crew.tell(HEART, Draining())
+
+    @property
+    def _running(self) -> int:
+        return len(self._board.board.held())
+
+    def _end_jobs(self, why: str) -> None:
+        logger.warning("%s %d jobs are ended.", why, self._running)
+        if self._running:
+            self._code = KILLED_JOBS
+        self._phase = Phase.ENDING
+        self._deadline = guard.now() + self._plan.times["kill_grace"] + _LEAVE_S
+        self._board.end_all()
+
+    def _too_late(self) -> None:
+        if self._phase is Phase.DRAINING:
+            self._end_jobs("The drain limit is reached.")
+            return
+        # The leases of what is killed here run out; the supervisors end the trees at once.
+        self._deadline = None
+        self._leave()
+        self._crew.signal_all(signal.SIGKILL)
+
+    def _leave(self) -> None:
+        self._phase = Phase.LEAVING
+        self._deadline = guard.now() + _LEAVE_S
+        self._crew.dismiss_all()
+        self._board.stop_slots()
+        self._crew.tell(HEART, Retire())
+        self._crew.signal(ZYGOTE, signal.SIGKILL)

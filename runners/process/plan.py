@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
+
+from runners.executor.shapes import Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,11 @@ class SlotPlace:
 class RunnerPlan:
     """The facts of one start of a runner.
 
+    No ``queues`` stand for the site's default queue, until the runner is registered.
     ``previous_boot`` is the start before this one if it is known to be dead: it ran on this
-    machine and held the lock that this one holds now. ``times`` are seconds by name, see
-    ``settings.CONVEYOR_TIMES``.
+    machine and held the lock that this one holds now. ``isolation`` is the level with what it
+    needs but for the slot's user. ``work_dir`` is this runner's alone. ``times`` are seconds by
+    name, see ``settings.CONVEYOR_TIMES``.
     """
 
     name: str
@@ -32,8 +36,13 @@ class RunnerPlan:
     previous_boot: UUID | None
     queues: tuple[str, ...]
     slots: tuple[SlotPlace, ...]
-    isolation: str
-    isolation_report: tuple[Mapping[str, Any], ...]
+    isolation: Isolation
+    isolation_report: tuple[str, ...]
     work_dir: Path
+    job_path: str
     drain_limit_s: float
     times: Mapping[str, float]
+
+    def isolation_of(self, place: SlotPlace) -> Isolation:
+        """Return the isolation of a slot's jobs."""
+        return dataclasses.replace(self.isolation, uid=place.uid, gid=place.uid)

@@ -74,8 +74,8 @@ class Switchboard:
                 for attempt in attempts:
                     self._pass_on(attempt, Renewed(attempt, at))
             case Orders(attempts=attempts, what=what):
-                for attempt in attempts:
-                    self._pass_on(attempt, Order(attempt, what))
+                for attempt, by in attempts.items():
+                    self._pass_on(attempt, Order(attempt, what, by))
             case _:
                 raise ValueError(f"The {role} has no business to say {message!r}.")
 

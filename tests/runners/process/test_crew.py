@@ -10,7 +10,7 @@ import pytest
 from runners.process.children import Child, Delay, fork_child
 from runners.process.crew import Crew
 from runners.process.links import Link, LinkClosedError
-from runners.process.messages import Alive, Drain, Idle, Message, NewZygote, Stop
+from runners.process.messages import Alive, Drain, Idle, Message, Stop
 
 
 class House:
@@ -82,21 +82,6 @@ def test_a_link_whose_reader_sleeps_never_holds_up_the_writer() -> None:
     while ours.send(Alive("x" * 1000)):
         sent += 1
     assert sent > 10
-    ours.close()
-    theirs.close()
-
-
-def test_a_descriptor_travels_with_a_message() -> None:
-    ours, theirs = Link.pair()
-    read, write = os.pipe()
-    ours.send(NewZygote(), (write,))
-    os.close(write)
-    assert theirs.receive() == NewZygote()
-    received = theirs.take_descriptor()
-    os.write(received, b"through")
-    os.close(received)
-    assert os.read(read, 100) == b"through"
-    os.close(read)
     ours.close()
     theirs.close()
 

@@ -100,7 +100,9 @@ def test_work_found_by_polling_wakes_no_more_slots_than_there_is_work(room: Room
 def test_a_renewal_and_an_order_reach_the_slot_of_the_attempt_and_no_other(room: Room) -> None:
     room.hear("slot 2", Took("a", "one"))
     assert room.hear("heart", Leases(["a", "of-nobody"], 99.0)) == [("slot 2", Renewed("a", 99.0))]
-    assert room.hear("heart", Orders(["a"], "cancel")) == [("slot 2", Order("a", "cancel"))]
+    assert room.hear("heart", Orders({"a": "Eve"}, "cancel")) == [
+        ("slot 2", Order("a", "cancel", "Eve"))
+    ]
 
 
 def test_signs_of_life_carry_the_time_at_which_they_came(room: Room) -> None:

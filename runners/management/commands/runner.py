@@ -1,0 +1,159 @@
+"""``manage.py runner``: take jobs from queues and run them on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import socket
+import sys
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from products.errors import ConveyorError
+from products.names import QUEUE_PATTERN
+from runners.broker import broker_url
+from runners.executor import workspace
+from runners.process import guard
+from runners.process.isolating import choose_isolation
+from runners.process.parent import Parent
+from runners.process.places import JOB_UIDS, choose_slots, prepare_places, take_name
+from runners.process.plan import RunnerPlan
+from runners.settings_block import job_path, work_dir
+
+logger = logging.getLogger(__name__)
+
+_DRAIN_LIMIT_S = 600.0
+_NAME_MAX = 200
+
+
+class Command(BaseCommand):
+    """Runs until told to drain (SIGTERM, SIGINT, or a person in the admin)."""
+
+    help = (
+        "Claim jobs of the given queues and run them here. SIGTERM or Ctrl-C drains: running jobs "
+        "end, nothing more is claimed; a second one ends the jobs. Exit code: 0 drained, 1 could "
+        "not start or lost its name, 3 jobs were ended."
+    )
+    # System checks import all pages and so double what a runner keeps in memory.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options; all have defaults."""
+        parser.add_argument(
+            "--queues", type=_queues, default=(), help="Comma-separated; default: the site's."
+        )
+        parser.add_argument(
+            "--slots", type=_positive, default=os.cpu_count() or 1, help="Jobs at the same time."
+        )
+        parser.add_argument("--name", type=_name, help="Default: made of host and queues.")
+        parser.add_argument(
+            "--isolation",
+            choices=["sandbox", "uid", "none"],
+            help="Default: the strongest that works here. none has to be asked for.",
+        )
+        parser.add_argument(
+            "--drain-limit",
+            type=float,
+            default=_DRAIN_LIMIT_S,
+            metavar="SECONDS",
+            help="When draining, end jobs that take longer (default: %(default)g).",
+        )
+        parser.add_argument(
+            "--job-uids",
+            type=user_id_range,
+            default=JOB_UIDS,
+            metavar="FIRST-LAST",
+            help=f"Users of a root runner's jobs (default: {JOB_UIDS[0]}-{JOB_UIDS[1]}).",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run; ends the process with the exit code of the runner."""
+        guard.keep_secrets()
+        guard.set_name("conveyor-runner")
+        try:
+            plan = make_plan(options)
+        except (ConveyorError, OSError) as error:
+            raise CommandError(str(error)) from error
+        _start_embedded_queue()
+        sys.exit(Parent(plan).run())
+
+
+def make_plan(options: dict[str, Any]) -> RunnerPlan:
+    """Return what this start of a runner is, with its locks taken and leftovers removed.
+
+    Raises NoPlaceError with the way out where this machine cannot do what was asked for.
+    """
+    host = socket.gethostname()
+    name = options["name"] or "-".join((host, *options["queues"]))[:_NAME_MAX]
+    boot_id = uuid4()
+    folder = work_dir()
+    prepare_places(folder)
+    previous_boot = take_name(folder, name, boot_id)
+    own = folder / name
+    own.mkdir(mode=0o700, exist_ok=True)
+    workspace.sweep(own)
+    uids = options["job_uids"] if os.geteuid() == 0 else None
+    slots = choose_slots(folder, options["slots"], uids)
+    isolation, report = choose_isolation(
+        own, slots[0].uid, path=job_path(), wanted=options["isolation"]
+    )
+    return RunnerPlan(
+        name=name,
+        host=host,
+        boot_id=boot_id,
+        previous_boot=previous_boot,
+        queues=options["queues"],
+        slots=slots,
+        isolation=isolation,
+        isolation_report=tuple(report),
+        work_dir=own,
+        job_path=job_path(),
+        drain_limit_s=options["drain_limit"],
+        times=settings.CONVEYOR_TIMES,
+    )
+
+
+def _start_embedded_queue() -> None:
+    """Have the embedded queue live as long as this runner, where it is the first to need it."""
+    try:
+        broker_url()
+    except Exception as error:
+        # Whatever it is, runners poll, and the doorbell tries again.
+        logger.warning("There is no queue yet: %s", error)
+
+
+def _queues(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if not re.fullmatch(QUEUE_PATTERN, name):
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is no queue: use lower-case letters, digits, '.', '-' and '_'."
+            )
+    return names
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of slots; use 1 or more.")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{_NAME_MAX - 1}}}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name: use letters, digits, '.', '-' and '_'."
+        )
+    return text
+
+
+def user_id_range(text: str) -> tuple[int, int]:
+    """Return the first and last of a range of user ids. Raises ArgumentTypeError for no range."""
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of user ids, as 64000-64999.")
+    return int(first), int(last)
