@@ -35,8 +35,10 @@ def run_assignment(
     that contradicts itself, and whatever the reporter raises, with every process killed first.
     """
     log = JobLog(assignment, reporter.log)
-    control = zygote.supervise()
-    with Supervised(control, assignment, reporter, log) as supervised:
+    with (
+        zygote.supervise() as control,
+        Supervised(control, assignment, reporter, log) as supervised,
+    ):
         verdict = _run_in_workspace(assignment, reporter, log, supervised)
     return _result(verdict, log)
 

@@ -97,8 +97,9 @@ class Supervised:
         return StageEnd(None, None, *order) if order else None
 
     def close(self) -> None:
-        """Let the supervisor go; returns when everything below it is dead."""
+        """Let the supervisor go; returns when everything below it is dead. May be called twice."""
         if self._running:
+            self._running = False
             self._wait_for_its_end()
         self._selector.close()
         self._control.close()

@@ -113,9 +113,11 @@ class Workspace:
             return None
         except OSError as error:
             raise NotReadableError("it is not a plain file") from error
-        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
+        try:
             self._check(os.fstat(descriptor))
-            content = file.read(limit_bytes + 1)
+            content = os.read(descriptor, limit_bytes + 1)
+        finally:
+            os.close(descriptor)
         if len(content) > limit_bytes:
             raise NotReadableError(f"it is larger than {limit_bytes} bytes")
         return content

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+from runners.supervisor.zygote import IGNORED
+
 _ROOT = Path(__file__).resolve().parents[2]
 _NAME = "zygote.sock"
 _BACKLOG = 256
@@ -107,15 +109,20 @@ class ZygoteProcess:
 
 def _spawn(python: str, listener: int) -> subprocess.Popen[bytes]:
     options = [python, "-I", "-S", "-B", "-c", _BOOT]
-    return subprocess.Popen(
-        [*options, str(_ROOT), str(listener), str(os.getpid())],
-        env={},
-        pass_fds=(listener,),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        cwd="/",
-        start_new_session=True,
-    )
+    # Signals to the whole group of processes wait until the zygote has learnt to ignore them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+    try:
+        return subprocess.Popen(
+            [*options, str(_ROOT), str(listener), str(os.getpid())],
+            env={},
+            pass_fds=(listener,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ _RESET = (
     signal.SIGINT,
     signal.SIGTERM,
     signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
     signal.SIGCHLD,
 )
 CANNOT_START = 126

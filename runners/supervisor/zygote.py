@@ -21,8 +21,8 @@ from runners.supervisor.processes import children_of, kill_children, reap
 from runners.supervisor.supervisor import Supervisor
 
 _CREDENTIALS = struct.Struct("3i")
-# The service manager signals the whole group when it stops the runner, which then drains.
-_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+#: The service manager signals the whole group when it stops the runner, which then drains.
+IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Zygote:
@@ -56,8 +56,9 @@ class Zygote:
     def _guard(self) -> None:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        for number in _IGNORED:
+        for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         # Untouched objects stay in memory that the forks share.
