@@ -63,6 +63,12 @@ class Publisher:
         finally:
             self._lock.release()
 
+    def close(self) -> None:
+        """Let go of the connection; publishing again makes another."""
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            _close(connection)
+
     def _publish_all(self, hints: Sequence[Hint]) -> int:
         done = 0
         began = time.monotonic()
@@ -110,9 +116,7 @@ class Publisher:
             error,
             rest_s,
         )
-        connection, self._connection, self._producer = self._connection, None, None
-        if connection is not None:
-            _close(connection)
+        self.close()
 
 
 def _close(connection: Connection) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import Error as DatabaseFailure
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from runners.executor.shapes import LogChunk, Orders
 from runners.process import guard
@@ -46,7 +45,7 @@ class Patience:
         while True:
             try:
                 return statement()
-            except DatabaseFailure as error:
+            except (InterfaceError, OperationalError) as error:
                 logger.warning("The database cannot be used, trying on: %s", error)
                 connection.close()
             if self._line.must_end and not even_if_ordered_to_end:
@@ -120,7 +119,7 @@ class DatabaseReporter:
             return
         try:
             self._fenced = not append_chunks(self._attempt_id, self._waiting)
-        except DatabaseFailure as error:
+        except (InterfaceError, OperationalError) as error:
             logger.warning("The database takes no log, trying on: %s", error)
             connection.close()
             self._next_try_at = guard.now() + self._wait_s

@@ -12,8 +12,7 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
-from django.db import Error as DatabaseFailure
-from django.db import connection
+from django.db import Error, InterfaceError, OperationalError, connection
 
 from products.configuration import current
 from runners.errors import RunnerNameTakenError
@@ -67,8 +66,8 @@ def _register(link: Link, plan: RunnerPlan) -> Registered | None:
     except RunnerNameTakenError as error:
         link.send_surely(Refused(str(error)))
         return None
-    except DatabaseFailure as error:
-        link.send_surely(Refused(f"The database cannot be used: {error}".strip()))
+    except Error as error:
+        link.send_surely(Refused(_NO_DATABASE.format(error=str(error).strip())))
         return None
     if lost:
         logger.info("Ended %d attempts of this runner's start before this one as lost.", lost)
@@ -180,7 +179,7 @@ class Heart:
         """Do it; return False, and use another connection next time, if the database refuses."""
         try:
             duty()
-        except DatabaseFailure as error:
+        except (InterfaceError, OperationalError) as error:
             if not self._down:
                 logger.warning("The database cannot be used, trying on: %s", error)
             self._down = True
@@ -233,6 +232,11 @@ class Heart:
             lose_attempt(UUID(attempt), text)
             del self._lost[attempt]
 
+
+_NO_DATABASE = (
+    "The database cannot be used: {error}. See that CONVEYOR_DATABASE_URL is right and its server "
+    "runs; manage.py migrate prepares a new database."
+)
 
 _DISPLACED = (
     "Another start of the runner {name} has taken over its name, so this one ends. Give runners "

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import Error as DatabaseFailure
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from products.errors import PlatformError, UserError
 from products.identifiers import uuid7
@@ -127,7 +126,7 @@ class Slot:
         """Connect before there is a hurry."""
         try:
             connection.ensure_connection()
-        except DatabaseFailure as error:
+        except (InterfaceError, OperationalError) as error:
             logger.warning("The database cannot be used yet: %s", error)
 
     def _work(self, named: UUID | None) -> None:
@@ -152,7 +151,7 @@ class Slot:
                 return claim_job_run(
                     self._runner, queues=self._plan.queues, nonce=nonce, job_run_id=job_run_id
                 )
-            except DatabaseFailure as error:
+            except (InterfaceError, OperationalError) as error:
                 logger.warning("The database cannot be used to claim a job run: %s", error)
                 connection.close()
         return None
