@@ -36,7 +36,7 @@ trap __conveyor_capture EXIT
 . {commands}
 __conveyor_capture
 """
-_POST_RUN = """\
+_PLAIN = """\
 {options}
 . {commands}
 """
@@ -68,6 +68,8 @@ def main_scripts(
     if shell == "python":
         return (Script("main", script),)
     captured = [each for each in outputs if constant(each) is None]
+    if not captured:
+        return _plain_scripts(shell, script, folder, names=("main", "commands"))
     capture = "\n".join(_capture(each, output_folder) for each in captured)
     main = _MAIN.format(
         options=OPTIONS[shell],
@@ -85,9 +87,15 @@ def post_run_scripts(shell: Shell, script: str, *, folder: str) -> tuple[Script,
     """Return the files of post-run; the first is the one to run."""
     if shell == "python":
         return (Script("post-main", script),)
-    commands = shlex.quote(f"{folder}/post-run")
-    text = _POST_RUN.format(options=OPTIONS[shell], commands=commands)
-    return (Script("post-main", text), Script("post-run", f"{script}\n"))
+    return _plain_scripts(shell, script, folder, names=("post-main", "post-run"))
+
+
+def _plain_scripts(
+    shell: Shell, script: str, folder: str, *, names: tuple[str, str]
+) -> tuple[Script, ...]:
+    commands = shlex.quote(f"{folder}/{names[1]}")
+    text = _PLAIN.format(options=OPTIONS[shell], commands=commands)
+    return (Script(names[0], text), Script(names[1], f"{script}\n"))
 
 
 def _capture(output: OutputWord, folder: str) -> str:

@@ -6,6 +6,7 @@ memory file, whose descriptor is the last one.
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import socket
@@ -14,7 +15,8 @@ from typing import Any
 
 # Below the smallest send buffer that Linux gives by default (208 KiB, half of it overhead).
 PACKET_BYTES = 60_000
-_MAX_DESCRIPTORS = 8
+_DESCRIPTOR_BYTES = array.array("i").itemsize
+_DESCRIPTOR_ROOM = socket.CMSG_SPACE(8 * _DESCRIPTOR_BYTES)
 _IN_FILE = b"file"
 
 
@@ -37,20 +39,30 @@ def receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
 
     Raises ValueError for a packet that is no message.
     """
+    # Not socket.recv_fds: it drops its flags in Python 3.11.
     try:
-        payload, descriptors, _flags, _address = socket.recv_fds(
-            peer, PACKET_BYTES, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        payload, extra, _flags, _address = peer.recvmsg(
+            PACKET_BYTES, _DESCRIPTOR_ROOM, socket.MSG_CMSG_CLOEXEC
         )
     except ConnectionError:
         return None
     if not payload:
         return None
+    descriptors = _descriptors_in(extra)
     if payload == _IN_FILE:
         payload = _read_memory(descriptors.pop())
     message = json.loads(payload)
     if isinstance(message, dict):
         return message, descriptors
     raise ValueError("a message is an object")
+
+
+def _descriptors_in(extra: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    found = array.array("i")
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(data[: len(data) - len(data) % _DESCRIPTOR_BYTES])
+    return list(found)
 
 
 def _write_all(descriptor: int, payload: bytes) -> None:

@@ -106,6 +106,8 @@ class Lab:
         self.reporter = Recorder()
 
     def assignment(self, script: str, **fields: Any) -> JobAssignment:
+        if "language" in fields:
+            fields["shell"] = fields.pop("language")
         fields.setdefault("isolation", self.isolation)
         fields.setdefault("timing", QUICK)
         fields.setdefault("timeout_s", 30.0)

@@ -41,9 +41,7 @@ def lab(work_dir: Path, zygote: ZygoteProcess) -> Lab:
 
 
 @pytest.fixture(params=LEVELS)
-def lab_of_each_level(
-    request: pytest.FixtureRequest, work_dir: Path, zygote: ZygoteProcess
-) -> Lab:
+def lab_of_each_level(request: pytest.FixtureRequest, work_dir: Path, zygote: ZygoteProcess) -> Lab:
     isolation = isolation_of(request.param)
     if isolation is None:
         pytest.skip(f"this machine or user cannot isolate by {request.param}")

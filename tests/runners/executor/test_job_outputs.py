@@ -33,7 +33,7 @@ PAYLOADS = [
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_variable_of_the_shell_is_handed_on(lab: Lab, shell: str) -> None:
-    result = lab.run("X='a  b'\nexport Y=1", shell=shell, outputs=(X, OutputWord("Y")))
+    result = lab.run("X='a  b'\nexport Y=1", language=shell, outputs=(X, OutputWord("Y")))
     assert (result.outcome, result.outputs) == ("succeeded", {"X": "a  b", "Y": "1"})
 
 
@@ -44,8 +44,8 @@ def test_values_arrive_byte_for_byte_and_never_run(lab: Lab, shell: str) -> None
     script = "\n".join(f"{name}=${{CONVEYOR_REF_{name}}}" for name in names)
     words = tuple(OutputWord(f"W{name}", f'"${{{name}}}"x') for name in names)
     result = lab.run(
-        f"{script}\nls -A > listing\n[ \"$(cat listing)\" = listing ]",
-        shell=shell,
+        f'{script}\nls -A > listing\n[ "$(cat listing)" = listing ]',
+        language=shell,
         environment=variables,
         outputs=(*map(OutputWord, names), *words),
         limits=Limits(outputs_bytes=1 << 20, output_bytes=1 << 16),
@@ -78,7 +78,7 @@ def test_values_arrive_byte_for_byte_and_never_run(lab: Lab, shell: str) -> None
 def test_a_word_is_expanded_by_the_jobs_own_shell(
     lab: Lab, shell: str, word: str, value: str
 ) -> None:
-    result = lab.run("V=1.2", shell=shell, outputs=(OutputWord("X", word),))
+    result = lab.run("V=1.2", language=shell, outputs=(OutputWord("X", word),))
     assert (result.message, result.outputs) == ("", {"X": value})
 
 
@@ -87,7 +87,7 @@ def test_a_word_is_expanded_by_the_jobs_own_shell(
 def test_a_word_that_cannot_be_expanded_is_a_missing_output(
     lab: Lab, shell: str, word: str
 ) -> None:
-    result = lab.run("true", shell=shell, outputs=(OutputWord("X", word),))
+    result = lab.run("true", language=shell, outputs=(OutputWord("X", word),))
     assert result.outcome == "failed"
     assert "X" not in result.outputs
 
@@ -113,7 +113,7 @@ def test_a_word_that_comes_out_empty_is_noted_in_the_log(lab: Lab) -> None:
     ],
 )
 def test_outputs_are_captured_however_the_script_ends(lab: Lab, shell: str, script: str) -> None:
-    result = lab.run(script, shell=shell, outputs=(X, OutputWord("Y", "y$X")))
+    result = lab.run(script, language=shell, outputs=(X, OutputWord("Y", "y$X")))
     assert (result.message, result.outputs) == ("", {"X": "1", "Y": "y1"})
 
 
@@ -122,7 +122,7 @@ def test_outputs_are_captured_however_the_script_ends(lab: Lab, shell: str, scri
 def test_a_script_that_drops_the_trap_is_told_of_the_file(
     lab: Lab, shell: str, script: str
 ) -> None:
-    result = lab.run(script, shell=shell, outputs=(X,))
+    result = lab.run(script, language=shell, outputs=(X,))
     assert (result.outcome, result.reason) == ("failed", "output-missing")
     for word in ("Output X", "trap", "exec", "$CONVEYOR_OUTPUT"):
         assert word in result.message
@@ -132,7 +132,7 @@ def test_a_script_that_drops_the_trap_is_told_of_the_file(
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_file_serves_a_script_that_execs(lab: Lab, shell: str) -> None:
     result = lab.run(
-        'exec sh -c \'echo "X=a=b c" >> "$CONVEYOR_OUTPUT"\'', shell=shell, outputs=(X,)
+        'exec sh -c \'echo "X=a=b c" >> "$CONVEYOR_OUTPUT"\'', language=shell, outputs=(X,)
     )
     assert (result.outcome, result.outputs) == ("succeeded", {"X": "a=b c"})
 
@@ -154,7 +154,7 @@ def test_a_python_job_uses_the_file(lab: Lab) -> None:
         "    f.write('X=' + 'ä' * 3 + '\\n')\n"
         "sys.exit(0)\n"
     )
-    result = lab.run(script, shell="python", outputs=(X, OutputWord("Y", "constant")))
+    result = lab.run(script, language="python", outputs=(X, OutputWord("Y", "constant")))
     assert (result.message, result.outputs) == ("", {"X": "äää", "Y": "constant"})
 
 

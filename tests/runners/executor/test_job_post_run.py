@@ -18,14 +18,16 @@ POST = 'echo "post $CONVEYOR_STATUS $(cat left-over 2>/dev/null)"'
 def test_post_run_sees_how_the_commands_ended(
     lab: Lab, shell: str, script: str, status: str, outcome: str
 ) -> None:
-    result = lab.run(f"echo kept > left-over; {script}", shell=shell, post_run=POST)
+    result = lab.run(f"echo kept > left-over; {script}", language=shell, post_run=POST)
     assert f"post {status} kept\n" in lab.reporter.text("stdout")
     assert result.outcome == outcome
 
 
 def test_post_run_follows_a_timeout_once_the_first_tree_is_dead(lab: Lab) -> None:
     token = new_token()
-    script = f"trap '' TERM; (trap '' TERM; setsid sleep {token}) & echo begun; sleep {token}; sleep 9"
+    script = (
+        f"trap '' TERM; (trap '' TERM; setsid sleep {token}) & echo begun; sleep {token}; sleep 9"
+    )
     post_run = f'{POST}; ps ax | grep -c "[s]leep {token}" || :'
     result = lab.run(script, timeout_s=0.5, post_run=post_run)
     assert "post timed-out \n0\n" in lab.reporter.text("stdout")
@@ -95,5 +97,5 @@ def test_no_post_run_after_a_refused_start_or_a_broken_setup(lab: Lab) -> None:
 
 def test_a_python_job_has_a_python_post_run(lab: Lab) -> None:
     post_run = "import os; print(os.environ['CONVEYOR_STATUS'])"
-    result = lab.run("raise SystemExit(2)", shell="python", post_run=post_run)
+    result = lab.run("raise SystemExit(2)", language="python", post_run=post_run)
     assert (result.exit_code, lab.reporter.text("stdout")) == (2, "failed\n")

@@ -43,7 +43,7 @@ def test_a_job_that_does_nothing_succeeds_and_leaves_nothing(lab_of_each_level: 
 def test_a_failing_command_ends_the_job_with_its_status(
     lab: Lab, shell: str, script: str, code: int
 ) -> None:
-    result = lab.run(script, shell=shell)
+    result = lab.run(script, language=shell)
     if (shell, code) == ("bash", 2):
         code = result.exit_code or 0  # The status of a syntax error is bash's affair.
         assert code != 0
@@ -54,7 +54,7 @@ def test_a_failing_command_ends_the_job_with_its_status(
 
 def test_a_failing_part_of_a_pipe_fails_a_bash_job(lab: Lab) -> None:
     assert lab.run("false | true").exit_code == 1
-    assert lab.run("false | true", shell="sh").outcome == "succeeded"
+    assert lab.run("false | true", language="sh").outcome == "succeeded"
 
 
 def test_messages_of_the_shell_give_the_authors_line_numbers(lab: Lab) -> None:
@@ -180,7 +180,12 @@ def test_the_environment_is_built_from_nothing(lab: Lab, monkeypatch: pytest.Mon
     )
     lines = lab.reporter.text("stdout").splitlines()
     shown = dict(line.split("=", 1) for line in lines)
-    assert {"COLOUR": "blue", "LANG": "C", "CONVEYOR_PRODUCT": "shop", "CONVEYOR_NUMBER": "7"}.items() <= shown.items()
+    assert {
+        "COLOUR": "blue",
+        "LANG": "C",
+        "CONVEYOR_PRODUCT": "shop",
+        "CONVEYOR_NUMBER": "7",
+    }.items() <= shown.items()
     assert (shown["CI"], shown["PATH"]) == ("true", "/usr/local/bin:/usr/bin:/bin")
     assert shown["CONVEYOR_ATTEMPT"] != "x"
     known = {"COLOUR", "LANG", "CI", "PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "SHELL", "PWD"}
@@ -219,6 +224,6 @@ def test_limits_hold_in_the_job(lab: Lab) -> None:
 def test_root_is_never_a_job_by_accident(lab: Lab) -> None:
     for level in ("uid", "sandbox"):
         for uid in (None, 0):
-            isolation = lab.isolation.__class__(level, uid)  # type: ignore[arg-type]  # "uid"
+            isolation = lab.isolation.__class__(level, uid)
             with pytest.raises(ValueError, match=r"root|needs the slot's user"):
                 lab.run("true", isolation=isolation)

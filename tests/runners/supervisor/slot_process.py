@@ -23,9 +23,14 @@ def main(role: str, folder: Path, fields: dict[str, Any]) -> None:
     isolation = Isolation(**fields.pop("isolation"))
     timing = Timing(**fields.pop("timing"))
     lab = Lab(Path(fields.pop("work_dir")), ZygoteClient(folder), isolation)
-    lab.reporter.on("begun", lambda: print("begun", flush=True))
+    lab.reporter.on("begun", lambda: say("begun"))
     result = lab.run(fields.pop("script"), timing=timing, **fields)
-    print(json.dumps({"outcome": result.outcome, "reason": result.reason}), flush=True)
+    say(json.dumps({"outcome": result.outcome, "reason": result.reason}))
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

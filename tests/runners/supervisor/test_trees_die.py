@@ -124,7 +124,7 @@ def test_a_fork_bomb_ends_with_its_job(lab: Lab) -> None:
         f"        if os.fork() == 0: os.execv('/bin/sleep', ['sleep', '{token}'])\n"
         "    except OSError: pass\n"
     )
-    result = lab.run(bomb, shell="python", timeout_s=0.7, limits=Limits(processes=60))
+    result = lab.run(bomb, language="python", timeout_s=0.7, limits=Limits(processes=60))
     assert result.reason == "timed-out"
     assert sleepers(token) == []
 
