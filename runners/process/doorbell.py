@@ -40,6 +40,7 @@ def run_doorbell(link: Link, queues: tuple[str, ...]) -> int:
     hang(Bell(link, _put_back))
     try:
         connect(queues)
+        _know_only_hints()
         if is_embedded():
             app.conf.broker_connection_max_retries = _TRIES_OF_EMBEDDED
         worker = WorkController(
@@ -60,6 +61,13 @@ def run_doorbell(link: Link, queues: tuple[str, ...]) -> int:
     except WorkerShutdown:
         return 0
     return int(worker.exitcode or 0)
+
+
+def _know_only_hints() -> None:
+    """Forget every task but the hint's: whoever can write to the queue may name any task."""
+    app.conf.imports = app.conf.include = ()
+    for name in [name for name in app.tasks if name != tasks.WAKE]:
+        app.tasks.unregister(name)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
