@@ -89,9 +89,7 @@ class Publisher:
 
     def _publish_one(self, hint: Hint) -> None:
         options: dict[str, Any] = {"queue": queue_of(hint.queue), "producer": self._ready()}
-        app.send_task(
-            WAKE, args=[str(hint.job_run_id)], retry=False, ignore_result=True, **options
-        )
+        app.send_task(WAKE, args=[str(hint.job_run_id)], retry=False, ignore_result=True, **options)
 
     def _ready(self) -> Producer:
         if self._producer is None or self._pid != os.getpid():

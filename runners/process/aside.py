@@ -48,10 +48,10 @@ def _do(work: Callable[[], str], write: int, slot: int) -> None:
     try:
         guard.die_with(slot)
         os.setsid()
-        with open(write, "w", encoding="utf-8") as answer:  # noqa: PTH123 - a descriptor
+        with open(write, "w", encoding="utf-8") as answer:
             try:
                 json.dump(["done", work()], answer)
-            except Exception as error:  # noqa: BLE001 - it crosses to another process as text
+            except Exception as error:
                 json.dump(["failed", str(error) or type(error).__name__], answer)
         code = 0
     finally:

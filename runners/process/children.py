@@ -43,9 +43,7 @@ class Delay:
         return min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** (self._deaths - 1))
 
 
-def fork_child(
-    role: str, run: Callable[[Link], int | None], *, close: Callable[[], None]
-) -> Child:
+def fork_child(role: str, run: Callable[[Link], int | None], *, close: Callable[[], None]) -> Child:
     """Fork a child that calls ``run`` with its end of a new link and exits with what it returns.
 
     ``close`` is called in the child: it lets go of what only the parent may hold.

@@ -81,7 +81,7 @@ class Crew:
         except LinkClosedError:
             logger.debug("The %s is gone; it missed %r.", role, message)
 
-    def signal(self, role: str, number: signal.Signals) -> None:
+    def send_signal(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the child of that role, if there is one."""
         child = self._children.get(role)
         if child is not None:
@@ -90,7 +90,7 @@ class Crew:
     def signal_all(self, number: signal.Signals) -> None:
         """Send a signal to every child."""
         for role in list(self._children):
-            self.signal(role, number)
+            self.send_signal(role, number)
 
     def collect(self) -> None:
         """Take leave of the children that have died."""
@@ -121,7 +121,7 @@ class Crew:
             self._forget(link)
         except UnknownMessageError:
             logger.exception("The %s is ended: it speaks nonsense.", role)
-            self.signal(role, signal.SIGKILL)
+            self.send_signal(role, signal.SIGKILL)
 
     def _forget(self, link: Link) -> None:
         if link.fileno() >= 0:

@@ -53,7 +53,7 @@ def run_doorbell(link: Link, queues: tuple[str, ...]) -> int:
             without_mingle=True,
             without_heartbeat=True,
         )
-        logger.debug("Listening for %s on %s.", tasks.WAKE, ", ".join(queues))
+        logger.debug("Listening for %s on %s.", tasks.wake.name, ", ".join(queues))
         worker.start()
     except NoQueueError as error:
         logger.warning("%s", error)
@@ -66,7 +66,7 @@ def run_doorbell(link: Link, queues: tuple[str, ...]) -> int:
 def _know_only_hints() -> None:
     """Forget every task but the hint's: whoever can write to the queue may name any task."""
     app.conf.imports = app.conf.include = ()
-    for name in [name for name in app.tasks if name != tasks.WAKE]:
+    for name in [name for name in app.tasks if name != tasks.wake.name]:
         app.tasks.unregister(name)
 
 

@@ -40,9 +40,7 @@ from runs.attempts import lose_attempt, lose_attempts_of_other_boots, renew_leas
 logger = logging.getLogger(__name__)
 
 
-def run_heart(
-    link: Link, plan: RunnerPlan, registered: Registered | None, draining: bool
-) -> int:
+def run_heart(link: Link, plan: RunnerPlan, registered: Registered | None, draining: bool) -> int:
     """Be the heart until the parent retires it; the exit code of the process.
 
     ``registered`` is None for the first heart of a start, which registers the runner.

