@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from belts.definitions import spec_of
-from belts.models import Definition
-from belts.spec.references import Reference, parse_reference, rewritten, substitute
-from belts.spec.shapes import BeltFile, JobSpec
+from belts.spec.references import (
+    Reference,
+    job_references,
+    parse_reference,
+    rewritten,
+    substitute,
+)
+from belts.spec.shapes import JobSpec
 from products.configuration import current
 from products.credentials import OpenedCredential, open_for_job
-from products.models import Configuration
+from products.models import Configuration, Product
 from runners.errors import SetupError
 from runners.executor.shapes import (
     Isolation,
@@ -28,12 +34,42 @@ from runners.process.plan import RunnerPlan, SlotPlace
 from runners.process.slot_line import SlotLine
 from runners.sources import checkout_for
 from runs.attempts import Claim
-from runs.models import JobRun
+from runs.models import BeltRun, Consumption, JobRun
 
-#: So many belt files are kept, by digest; a runner works on few belts at a time.
-_KEPT_FILES = 32
+#: So many belt runs are kept; a slot works on few at a time.
+_KEPT_RUNS = 32
 #: Seconds for which the site's configuration and fleets are not read again.
 _FRESH_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """A job of a belt file, with what follows from it and never changes."""
+
+    job: JobSpec
+    script: str
+    post_run: str
+    has_references: bool
+
+    @classmethod
+    def of(cls, job: JobSpec) -> JobPlan:
+        """Return the plan of a job, its scripts with variables in the place of references."""
+        pre_run, commands, post_run = rewritten(job)
+        script = "\n".join(part for part in (pre_run, commands) if part)
+        return cls(job, script, post_run, bool(job_references(job)))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the jobs of a belt run have in common; fixed when the run was created."""
+
+    belt_run: BeltRun
+    jobs: Mapping[str, JobPlan]
+
+    @property
+    def product(self) -> Product:
+        """Return the product that the run belongs to."""
+        return self.belt_run.belt.product
 
 
 @dataclass(slots=True)
@@ -43,19 +79,19 @@ class Workbench:
     plan: RunnerPlan
     place: SlotPlace
     line: SlotLine
-    _files: dict[str, BeltFile] = field(default_factory=dict)
+    _runs: dict[UUID, RunFacts] = field(default_factory=dict)
     _read_at: float = float("-inf")
     _configuration: Configuration = field(default_factory=Configuration)
     _fleets: Mapping[str, FleetFacts] = field(default_factory=dict)
 
-    def file_of(self, definition: Definition) -> BeltFile:
-        """Return the belt file of a definition, read at most once."""
-        file = self._files.get(definition.digest)
-        if file is None:
-            while len(self._files) >= _KEPT_FILES:
-                del self._files[next(iter(self._files))]
-            file = self._files[definition.digest] = spec_of(definition)
-        return file
+    def run(self, belt_run_id: UUID) -> RunFacts:
+        """Return the facts of a belt run, read at most once while a slot works on it."""
+        facts = self._runs.get(belt_run_id)
+        if facts is None:
+            while len(self._runs) >= _KEPT_RUNS:
+                del self._runs[next(iter(self._runs))]
+            facts = self._runs[belt_run_id] = _read_run(belt_run_id)
+        return facts
 
     def site(self) -> tuple[Configuration, Mapping[str, FleetFacts]]:
         """Return the site's configuration and the facts of the runner's fleets, by queue."""
@@ -66,65 +102,69 @@ class Workbench:
         return self._configuration, self._fleets
 
 
+def _read_run(belt_run_id: UUID) -> RunFacts:
+    belt_run = BeltRun.objects.select_related("definition", "belt__product").get(id=belt_run_id)
+    belt = spec_of(belt_run.definition).belt(belt_run.belt.name)
+    jobs = {job.name: JobPlan.of(job) for job in belt.jobs} if belt is not None else {}
+    return RunFacts(belt_run, jobs)
+
+
+class JobRow(NamedTuple):
+    """What is read of a job run for each attempt."""
+
+    belt_run_id: UUID
+    name: str
+    queue: str
+    timeout_s: int
+
+
 def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
     """Return what the claimed attempt needs, with its source fetched to this machine.
 
     Raises SetupError with the sentence for the job's log, InterruptedAsideError when the attempt
     was ordered to end meanwhile, and errors of the database.
     """
-    job_run = _job_run(claim.job_run_id)
-    job = _job_of(job_run, bench)
+    row = JobRow(*JobRun.objects.values_list(*JobRow._fields).get(id=claim.job_run_id))
+    run = bench.run(row.belt_run_id)
+    plan = _plan_of(run, row.name)
+    job = plan.job
     configuration, fleets = bench.site()
-    fleet = fleets.get(job_run.queue, FleetFacts())
-    _refuse_stranger(job_run, fleet)
-    secrets = _Secrets.of(_credentials(job_run, job))
-    pre_run, commands, post_run = rewritten(job)
+    fleet = fleets.get(row.queue, FleetFacts())
+    _refuse_stranger(run.product, fleet)
+    secrets = _Secrets.of(_credentials(run, job))
     return JobAssignment(
         attempt_id=str(claim.attempt_id),
         work_dir=str(bench.plan.work_dir),
         path=fleet.job_path or bench.plan.job_path,
         isolation=_isolation(bench, fleet),
         shell=job.shell,
-        script="\n".join(part for part in (pre_run, commands) if part),
-        post_run=post_run,
-        facts=_facts(job_run, claim),
-        environment={**_environment(job_run, job), **secrets.variables},
+        script=plan.script,
+        post_run=plan.post_run,
+        facts=_facts(run, row, claim),
+        environment={**_environment(run, plan, claim.job_run_id), **secrets.variables},
         secret_values=secrets.values,
         secret_files=secrets.files,
-        checkout=checkout_for(job_run.belt_run, bench) if job.wants_source else None,
+        checkout=checkout_for(run.belt_run, bench) if job.wants_source else None,
         working_directory=job.working_directory,
         outputs=tuple(OutputWord(each.name, each.value) for each in job.outputs),
-        timeout_s=float(job_run.timeout_s),
+        timeout_s=float(row.timeout_s),
         post_run_timeout_s=float(job.post_run_timeout_s),
         limits=Limits(log_bytes=configuration.log_limit_bytes),
         timing=_timing(bench.plan.times),
     )
 
 
-def _job_run(job_run_id: UUID) -> JobRun:
-    return (
-        JobRun.objects.select_related(
-            "belt_run__definition", "belt_run__belt__product__source__credential"
-        )
-        .defer("belt_run__definition__document")
-        .get(id=job_run_id)
-    )
-
-
-def _job_of(job_run: JobRun, bench: Workbench) -> JobSpec:
-    belt_run = job_run.belt_run
-    belt = bench.file_of(belt_run.definition).belt(belt_run.belt.name)
-    job = belt.job(job_run.name) if belt is not None else None
-    if job is None:
+def _plan_of(run: RunFacts, name: str) -> JobPlan:
+    plan = run.jobs.get(name)
+    if plan is None:
         raise SetupError(
-            f"The definition of this run has no job {job_run.name}. Start the belt again.",
+            f"The definition of this run has no job {name}. Start the belt again.",
             reason="internal",
         )
-    return job
+    return plan
 
 
-def _refuse_stranger(job_run: JobRun, fleet: FleetFacts) -> None:
-    product = job_run.belt_run.belt.product
+def _refuse_stranger(product: Product, fleet: FleetFacts) -> None:
     if fleet.products and product.id not in fleet.products:
         raise SetupError(
             f"The fleet {fleet.name} does not work for {product.name}. Name another queue, or ask "
@@ -148,18 +188,18 @@ def _timing(times: Mapping[str, float]) -> Timing:
 
 
 # --- Variables ------------------------------------------------------------------------------------
-def _facts(job_run: JobRun, claim: Claim) -> dict[str, str]:
+def _facts(run: RunFacts, row: JobRow, claim: Claim) -> dict[str, str]:
     """Return what the platform tells a job of itself, by the names after ``CONVEYOR_``."""
-    belt_run = job_run.belt_run
+    belt_run = run.belt_run
     return {
-        "PRODUCT": belt_run.belt.product.name,
+        "PRODUCT": run.product.name,
         "BELT": belt_run.belt.name,
-        "JOB": job_run.name,
-        "QUEUE": job_run.queue,
+        "JOB": row.name,
+        "QUEUE": row.queue,
         "NUMBER": str(belt_run.number),
         "ROUND": str(belt_run.round),
         "RUN_ID": str(belt_run.id),
-        "JOB_RUN_ID": str(job_run.id),
+        "JOB_RUN_ID": str(claim.job_run_id),
         "ATTEMPT_NUMBER": str(claim.number),
         "COMMIT": belt_run.commit,
         "REF": belt_run.ref,
@@ -168,33 +208,35 @@ def _facts(job_run: JobRun, claim: Claim) -> dict[str, str]:
     }
 
 
-def _environment(job_run: JobRun, job: JobSpec) -> dict[str, str]:
+def _environment(run: RunFacts, plan: JobPlan, job_run_id: UUID) -> dict[str, str]:
     """Return the belt's and job's ``env``, the run's parameters and the consumed values."""
-    consumed = list(job_run.consumed.values_list("reference", "variable", "value"))
+    consumed: list[tuple[str, str, str]] = []
+    if plan.has_references:
+        rows = Consumption.objects.filter(consumer_id=job_run_id)
+        consumed = list(rows.values_list("reference", "variable", "value"))
     values: dict[Reference, str] = {}
     for text, _, value in consumed:
         reference = parse_reference(f"${{{text}}}")
         if reference is not None:
             values[reference] = value
     return {
-        "CI": "true",
-        **{name: substitute(text, values) for name, text in job.env.items()},
-        **{name: str(text) for name, text in job_run.belt_run.parameters.items()},
+        **{name: substitute(text, values) for name, text in plan.job.env.items()},
+        **{name: str(text) for name, text in run.belt_run.parameters.items()},
         **{variable: value for _, variable, value in consumed},
     }
 
 
 # --- Credentials ----------------------------------------------------------------------------------
-def _credentials(job_run: JobRun, job: JobSpec) -> list[OpenedCredential]:
+def _credentials(run: RunFacts, job: JobSpec) -> list[OpenedCredential]:
     if not job.credentials:
         return []
-    if job_run.belt_run.tainted:
+    if run.belt_run.tainted:
         raise SetupError(
             f"The job names credentials ({', '.join(job.credentials)}), and this run has code of "
             "a fork in it, which is given none.",
             reason="credential-missing",
         )
-    return open_for_job(job_run.belt_run.belt.product, job.credentials)
+    return open_for_job(run.product, job.credentials)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
-
 from runners.executor.shapes import LogChunk, Orders
 from runners.process import guard
+from runners.process.outage import DATABASE_AWAY, Outage
 from runners.process.slot_line import SlotLine
 from runs.attempts import start_attempt
 from runs.logs import ChunkToStore, append_chunks
-
-logger = logging.getLogger(__name__)
 
 #: So many bytes of log are kept for a database that is away; then the job waits at its pipe.
 SPOOL_BYTES = 8 * 1024 * 1024
@@ -32,7 +28,8 @@ class EndedMeanwhileError(Exception):
 class Patience:
     """Tries statements until the database answers, giving signs of life meanwhile."""
 
-    def __init__(self, line: SlotLine) -> None:
+    def __init__(self, line: SlotLine, outage: Outage) -> None:
+        self.outage = outage
         self._line = line
 
     def insist(self, statement: Callable[[], Result], *, even_if_ordered_to_end: bool) -> Result:
@@ -44,10 +41,12 @@ class Patience:
         wait_s = _TRY_AGAIN_S[0]
         while True:
             try:
-                return statement()
-            except (InterfaceError, OperationalError) as error:
-                logger.warning("The database cannot be used, trying on: %s", error)
-                connection.close()
+                result = statement()
+            except DATABASE_AWAY as error:
+                self.outage.met(error)
+            else:
+                self.outage.over()
+                return result
             if self._line.must_end and not even_if_ordered_to_end:
                 raise EndedMeanwhileError
             self._line.attend(wait_s)
@@ -64,12 +63,12 @@ class DatabaseReporter:
     not take wait here, and go with the next ones or with the end of the attempt (``unsent``).
     """
 
-    def __init__(self, attempt_id: UUID, line: SlotLine) -> None:
+    def __init__(self, attempt_id: UUID, line: SlotLine, patience: Patience) -> None:
         self.isolation = ""
         self.start_tried = False
         self._attempt_id = attempt_id
         self._line = line
-        self._patience = Patience(line)
+        self._patience = patience
         self._waiting: list[ChunkToStore] = []
         self._waiting_bytes = 0
         self._next_try_at = 0.0
@@ -119,12 +118,12 @@ class DatabaseReporter:
             return
         try:
             self._fenced = not append_chunks(self._attempt_id, self._waiting)
-        except (InterfaceError, OperationalError) as error:
-            logger.warning("The database takes no log, trying on: %s", error)
-            connection.close()
+        except DATABASE_AWAY as error:
+            self._patience.outage.met(error)
             self._next_try_at = guard.now() + self._wait_s
             self._wait_s = min(_TRY_AGAIN_S[1], self._wait_s * 2)
             return
+        self._patience.outage.over()
         self._waiting, self._waiting_bytes = [], 0
         self._next_try_at, self._wait_s = 0.0, _TRY_AGAIN_S[0]
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import Error
 
 from products.configuration import current
 from runners.errors import RunnerNameTakenError
@@ -31,6 +31,7 @@ from runners.process.messages import (
     Retire,
     Work,
 )
+from runners.process.outage import DATABASE_AWAY, Outage
 from runners.process.plan import RunnerPlan
 from runners.protocol import PROTOCOL
 from runners.querysets import claimable_count, unwanted_attempts
@@ -117,7 +118,7 @@ class Heart:
         self._held: dict[str, float] = {}
         self._free = 0
         self._lost: dict[str, str] = {}
-        self._down = False
+        self._outage = Outage()
         self._duties: dict[Callable[[], None], tuple[float, float]] = {
             self._renew: (self._times["renew"], guard.now()),
             self._poll: (self._times["poll"], guard.now()),
@@ -177,15 +178,10 @@ class Heart:
         """Do it; return False, and use another connection next time, if the database refuses."""
         try:
             duty()
-        except (InterfaceError, OperationalError) as error:
-            if not self._down:
-                logger.warning("The database cannot be used, trying on: %s", error)
-            self._down = True
-            connection.close()
+        except DATABASE_AWAY as error:
+            self._outage.met(error)
             return False
-        if self._down:
-            logger.warning("The database can be used again.")
-        self._down = False
+        self._outage.over()
         return True
 
     def _renew(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from products.errors import PlatformError, UserError
 from products.identifiers import uuid7
@@ -35,6 +35,7 @@ from runners.process.ends import (
 )
 from runners.process.links import Link, LinkClosedError
 from runners.process.messages import Idle, Swept
+from runners.process.outage import DATABASE_AWAY, Outage
 from runners.process.plan import RunnerPlan, SlotPlace
 from runners.process.slot_line import SlotLine
 from runners.protocol import PROTOCOL
@@ -104,7 +105,8 @@ class Slot:
         self._plan = plan
         self._zygote = zygote
         self._line = SlotLine(link, plan.times["alive"], draining=facts.draining)
-        self._patience = Patience(self._line)
+        self._outage = Outage()
+        self._patience = Patience(self._line, self._outage)
         self._bench = Workbench(plan, facts.place, self._line)
         self._runner = RunnerFacts(
             id=UUID(facts.runner_id),
@@ -126,8 +128,8 @@ class Slot:
         """Connect before there is a hurry."""
         try:
             connection.ensure_connection()
-        except (InterfaceError, OperationalError) as error:
-            logger.warning("The database cannot be used yet: %s", error)
+        except DATABASE_AWAY as error:
+            self._outage.met(error)
 
     def _work(self, named: UUID | None) -> None:
         sent_at = guard.now()
@@ -151,9 +153,8 @@ class Slot:
                 return claim_job_run(
                     self._runner, queues=self._plan.queues, nonce=nonce, job_run_id=job_run_id
                 )
-            except (InterfaceError, OperationalError) as error:
-                logger.warning("The database cannot be used to claim a job run: %s", error)
-                connection.close()
+            except DATABASE_AWAY as error:
+                self._outage.met(error)
         return None
 
     def _next_claim(self) -> NextClaim | None:
@@ -167,7 +168,7 @@ class Slot:
 
         Returns the next claim, made with the same commit, and a time before that was sent.
         """
-        reporter = DatabaseReporter(claim.attempt_id, self._line)
+        reporter = DatabaseReporter(claim.attempt_id, self._line, self._patience)
         ending = self._attempt(claim, reporter)
         sent_at = guard.now()
         if isinstance(ending, Fenced):
