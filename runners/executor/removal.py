@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -11,11 +12,12 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEEPEST = 32
 
 
-def remove_tree(parent: int, name: str) -> None:
+def remove_tree(parent: int, name: str, *, alive: Callable[[], object] = lambda: None) -> None:
     """Remove ``name`` in the open folder ``parent`` with everything beneath it.
 
     Folders without permission for their owner are given it. What is mounted there stays and
     raises OSError, as does what the kernel refuses to remove; a name that is gone is no error.
+    ``alive`` is called for every entry, since a large tree takes long.
     """
     if _remove_at_once(parent, name):
         return
@@ -23,13 +25,62 @@ def remove_tree(parent: int, name: str) -> None:
     if folder is None:
         return
     try:
-        if os.fstat(folder).st_dev != os.fstat(parent).st_dev:
-            raise OSError(f"{name} is a mount point and was left alone")
-        while _empty(folder, folder, 0):
+        _refuse_mount(folder, parent, name)
+        removal = _Removal(folder, alive)
+        while removal.empty(folder, 0):
             pass
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=parent)
+
+
+class _Removal:
+    """The removal of what lies in one open folder, ``top``."""
+
+    def __init__(self, top: int, alive: Callable[[], object]) -> None:
+        self._top = top
+        self._alive = alive
+
+    def empty(self, folder: int, depth: int) -> bool:
+        """Remove everything in an open folder; return True if deep parts were moved to the top."""
+        moved = False
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            self._alive()
+            if _remove_at_once(folder, name):
+                continue
+            if depth >= _DEEPEST:
+                self._move_up(folder, name)
+                moved = True
+            else:
+                moved |= self._remove_folder(folder, name, depth)
+        return moved
+
+    def _remove_folder(self, parent: int, name: str, depth: int) -> bool:
+        folder = _open_folder(parent, name)
+        if folder is None:
+            return False
+        try:
+            _refuse_mount(folder, self._top, name)
+            moved = self.empty(folder, depth + 1)
+        finally:
+            os.close(folder)
+        os.rmdir(name, dir_fd=parent)
+        return moved
+
+    def _move_up(self, folder: int, name: str) -> None:
+        # Opened only for its permissions: a folder's own are needed to give it another parent.
+        opened = _open_folder(folder, name)
+        if opened is not None:
+            os.close(opened)
+            free = _free_name(self._top)
+            os.rename(name, free, src_dir_fd=folder, dst_dir_fd=self._top)
+
+
+def _refuse_mount(folder: int, parent: int, name: str) -> None:
+    if os.fstat(folder).st_dev != os.fstat(parent).st_dev:
+        raise OSError(f"{name} is a mount point and was left alone")
 
 
 def _remove_at_once(parent: int, name: str) -> bool:
@@ -57,44 +108,6 @@ def _open_folder(parent: int, name: str) -> int | None:
             os.chmod(name, stat.S_IRWXU, dir_fd=parent)
         return os.open(name, _FOLDER, dir_fd=parent)
     return None
-
-
-def _empty(folder: int, top: int, depth: int) -> bool:
-    """Remove everything in an open folder; return True if deep parts were moved to the top."""
-    moved = False
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries]
-    for name in names:
-        if _remove_at_once(folder, name):
-            continue
-        if depth >= _DEEPEST:
-            _move_up(folder, name, top)
-            moved = True
-        else:
-            moved |= _remove_folder(folder, name, top, depth)
-    return moved
-
-
-def _move_up(folder: int, name: str, top: int) -> None:
-    # Opened only for its permissions: a folder's own are needed to give it another parent.
-    opened = _open_folder(folder, name)
-    if opened is not None:
-        os.close(opened)
-        os.rename(name, _free_name(top), src_dir_fd=folder, dst_dir_fd=top)
-
-
-def _remove_folder(parent: int, name: str, top: int, depth: int) -> bool:
-    folder = _open_folder(parent, name)
-    if folder is None:
-        return False
-    try:
-        if os.fstat(folder).st_dev != os.fstat(top).st_dev:
-            raise OSError(f"{name} is a mount point and was left alone")
-        moved = _empty(folder, top, depth + 1)
-    finally:
-        os.close(folder)
-    os.rmdir(name, dir_fd=parent)
-    return moved
 
 
 def _free_name(top: int) -> str:

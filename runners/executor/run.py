@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,11 +57,12 @@ def _run_in_workspace(
         )
     except OSError as error:
         return _unprepared(error)
+    attempt = _Attempt(assignment, reporter, log, supervised=supervised, workspace=workspace)
     try:
-        return _Attempt(assignment, reporter, log, supervised, workspace).run()
+        return attempt.run()
     finally:
         supervised.close()
-        _remove(workspace)
+        _remove(workspace, reporter, assignment.timing.orders_s)
 
 
 def _unprepared(error: OSError) -> Verdict:
@@ -68,9 +70,18 @@ def _unprepared(error: OSError) -> Verdict:
     return Verdict("errored", "setup", f"The job's folders could not be prepared: {reason}.")
 
 
-def _remove(workspace: Workspace) -> None:
+def _remove(workspace: Workspace, reporter: Reporter, every_s: float) -> None:
+    told_at = time.monotonic()
+
+    def tell() -> None:
+        # Else the runner takes a slot that removes a large workspace for a frozen one.
+        nonlocal told_at
+        if time.monotonic() - told_at > every_s:
+            reporter.orders()
+            told_at = time.monotonic()
+
     try:
-        workspace.remove()
+        workspace.remove(tell)
     except OSError:
         # The sweep at the runner's next start tries again; the job's result is not changed by it.
         logger.exception("The workspace %s could not be removed.", workspace.path)
@@ -101,6 +112,7 @@ class _Attempt:
         assignment: JobAssignment,
         reporter: Reporter,
         log: JobLog,
+        *,
         supervised: Supervised,
         workspace: Workspace,
     ) -> None:

@@ -28,6 +28,7 @@ __conveyor_capture() {{
   {{ set +exv; }} 2>/dev/null
   if [ -z "${{__conveyor_captured-}}" ]; then
     __conveyor_captured=1
+    umask 077
     . {capture}
   fi
   return "$__conveyor_status"

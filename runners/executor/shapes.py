@@ -70,13 +70,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. Silence is the time since the last successful renewal was sent."""
+    """Seconds. Silence is the time since the last successful renewal was sent.
+
+    A supervisor that is ``late_s`` late with the begin or the end of a stage counts as dead.
+    """
 
     silence_term_s: float = 40.0
     silence_kill_s: float = 50.0
     grace_s: float = 10.0
     checkout_s: float = 600.0
     orders_s: float = 1.0
+    late_s: float = 30.0
     flush_s: float = 0.2
     slow_flush_s: float = 1.0
 

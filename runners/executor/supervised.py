@@ -9,11 +9,13 @@ import socket
 import time
 from contextlib import suppress
 from types import TracebackType
+from typing import Any
 
 from runners.executor.job_log import JobLog
 from runners.executor.shapes import JobAssignment, Reporter, Stream
 from runners.executor.verdicts import StageEnd
 from runners.supervisor import wire
+from runners.supervisor.kernel import boot_now
 from runners.supervisor.processes import sweep
 from runners.supervisor.stage import Stage
 
@@ -42,6 +44,7 @@ class Supervised:
         self._ended: StageEnd | None = None
         self._ordered: tuple[str, str] | None = None
         self._heed_cancel = True
+        self._longest_s = self._overdue_at = 0.0
         self._asked_at = float("-inf")
         self._orders = reporter.orders()
         self._selector = selectors.PollSelector()
@@ -70,6 +73,8 @@ class Supervised:
         self._ordered = None
         self._heed_cancel = heed_cancel
         self._running = True
+        self._longest_s = stage.timeout_s + stage.grace_s
+        self._overdue_at = boot_now() + self._assignment.timing.late_s
         streams = self._start(stage)
         try:
             end = self._wait()
@@ -89,6 +94,9 @@ class Supervised:
                 self._handle(key)
             if self._ended is not None:
                 return self._ended
+            if boot_now() > self._overdue_at:
+                self._let_go()
+                return self._bury_alone()
 
     def interruption(self) -> StageEnd | None:
         """Return what the present orders make of an attempt between two stages, or None."""
@@ -99,10 +107,9 @@ class Supervised:
     def close(self) -> None:
         """Let the supervisor go; returns when everything below it is dead. May be called twice."""
         if self._running:
-            self._running = False
             self._wait_for_its_end()
+        self._let_go()
         self._selector.close()
-        self._control.close()
 
     def __enter__(self) -> Supervised:
         return self
@@ -114,6 +121,13 @@ class Supervised:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _let_go(self) -> None:
+        """Close the socket: a supervisor that was stuck starts nothing when it wakes up again."""
+        self._running = False
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(self._control)
+        self._control.close()
 
     def _wait_for_its_end(self) -> None:
         waiting = select.poll()
@@ -179,21 +193,29 @@ class Supervised:
     def _listen(self) -> None:
         received = wire.receive(self._control)
         if received is None:
-            self._bury_alone()
+            self._ended = self._bury_alone()
             return
-        ended = received[0]["ended"]
-        if ended["number"] != self._number:
-            return
+        message = received[0]
+        if message.get("begun") == self._number and self._ordered is None:
+            self._overdue_at = self._late_after(self._longest_s)
+        ended = message.get("ended")
+        if ended is not None and ended["number"] == self._number:
+            self._ended = self._read_end(ended)
+
+    def _read_end(self, ended: dict[str, Any]) -> StageEnd:
         reason, message = ended["reason"], ended["message"]
         if self._ordered and (reason == self._ordered[0] or self._ordered == _FENCED):
             reason, message = self._ordered
-        self._ended = StageEnd(ended["code"], ended["signal"], reason, message)
+        return StageEnd(ended["code"], ended["signal"], reason, message)
 
-    def _bury_alone(self) -> None:
-        """The supervisor was killed: make sure that its tree is dead, as the zygote does too."""
+    def _late_after(self, seconds: float) -> float:
+        return boot_now() + seconds + self._assignment.timing.late_s
+
+    def _bury_alone(self) -> StageEnd:
+        """Kill the tree of a supervisor that is dead or stuck, as the zygote does too."""
         isolation = self._assignment.isolation
         sweep([self._assignment.attempt_id], None if os.geteuid() else isolation.uid)
-        self._ended = _SUPERVISOR_LOST
+        return _SUPERVISOR_LOST
 
     def _tell(self, message: dict[str, object]) -> None:
         # A full buffer means a supervisor that is busy killing; a dead one is seen elsewhere.
@@ -207,7 +229,7 @@ class Supervised:
         until = self._asked_at + self._assignment.timing.orders_s
         if self._log.stream.due is not None:
             until = min(until, self._log.stream.due)
-        return max(0.0, until - now)
+        return max(0.0, min(until - now, self._overdue_at - boot_now()))
 
     def _ask_for_orders(self, *, now: bool = False) -> None:
         elapsed = time.monotonic() - self._asked_at
@@ -226,6 +248,7 @@ class Supervised:
             return
         self._ordered = order
         grace_s = 0.0 if order == _FENCED else self._assignment.timing.grace_s
+        self._overdue_at = min(self._overdue_at, self._late_after(grace_s))
         self._tell({"kill": {"reason": order[0], "grace_s": grace_s}})
 
     def _present_order(self) -> tuple[str, str] | None:

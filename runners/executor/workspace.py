@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -127,12 +127,15 @@ class Workspace:
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1 or facts.st_uid != owner:
             raise NotReadableError("it is not a plain file of the job's own")
 
-    def remove(self) -> None:
-        """Remove everything; raise OSError naming what the kernel does not let go."""
+    def remove(self, alive: Callable[[], object] = lambda: None) -> None:
+        """Remove everything; raise OSError naming what the kernel does not let go.
+
+        ``alive`` is called for every entry.
+        """
         for descriptor in self._folders.values():
             os.close(descriptor)
         self._folders.clear()
-        _remove_beneath(self.path.parent, self.path.name)
+        _remove_beneath(self.path.parent, self.path.name, alive)
 
 
 def leftovers(work_dir: Path) -> list[str]:
@@ -155,13 +158,13 @@ def sweep(work_dir: Path, keep: Collection[str] = ()) -> list[str]:
     if left:
         sweep_processes(left)
     for attempt in left:
-        _remove_beneath(work_dir, attempt)
+        _remove_beneath(work_dir, attempt, lambda: None)
     return left
 
 
-def _remove_beneath(folder: Path, name: str) -> None:
+def _remove_beneath(folder: Path, name: str, alive: Callable[[], object]) -> None:
     descriptor = os.open(folder, _FOLDER)
     try:
-        remove_tree(descriptor, name)
+        remove_tree(descriptor, name, alive=alive)
     finally:
         os.close(descriptor)

@@ -116,7 +116,7 @@ def _become(stage: Stage, streams: tuple[int, int, int], supervisor: int) -> NoR
         step = f"enter the folder {stage.folder}"
         os.chdir(stage.folder)
         step = f"execute {stage.argv[0]}"
-        os.execve(stage.argv[0], stage.argv, dict(stage.environment))  # noqa: S606 - wanted
+        os.execve(stage.argv[0], stage.argv, dict(stage.environment))  # noqa: S606 - no shell
     except BaseException as error:  # The child of a fork must never return to its caller's code.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         with suppress(OSError):

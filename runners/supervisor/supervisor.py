@@ -11,9 +11,9 @@ Orders, each a message of one key:
 * ``{"run": {"number", "stage"}}`` with two descriptors, stdout and stderr.
 * ``{"kill": {"reason", "grace_s"}}``: end the present stage.
 
-The answer to ``run`` is ``{"ended": {"number", "code", "signal", "reason", "message"}}``, sent when
-the stage's whole tree is dead. ``reason`` is exited, timed-out, silence, zygote-lost,
-cannot-start or the one given with ``kill``.
+The answer to ``run`` is ``{"begun": number}`` at once, and
+``{"ended": {"number", "code", "signal", "reason", "message"}}`` when the stage's whole tree is dead.
+``reason`` is exited, timed-out, silence, zygote-lost, cannot-start or the one given with ``kill``.
 """
 
 from __future__ import annotations
@@ -86,15 +86,18 @@ class Supervisor:
         try:
             while not self._over:
                 self._timer.set(self._next_deadline())
-                for descriptor, _events in self._poll.poll():
+                for descriptor, events in self._poll.poll():
                     if not self._over:
-                        self._handle(descriptor)
+                        self._handle(descriptor, events)
         finally:
             self._destroy()
 
-    def _handle(self, descriptor: int) -> None:
+    def _handle(self, descriptor: int, events: int) -> None:
         if self._running and descriptor == self._running.started.pinned:
             self._end_stage()
+        elif descriptor == self._control.fileno() and events & select.POLLHUP:
+            # Orders of a slot that is gone are not obeyed, even if they lie there unread.
+            self._give_up("slot-lost")
         elif descriptor == self._control.fileno():
             self._obey()
         elif descriptor == self._zygote:
@@ -138,6 +141,7 @@ class Supervisor:
         started = start(stage, stdout=descriptors[0], stderr=descriptors[1])
         self._running = _Running(details["number"], stage, started)
         self._poll.register(started.pinned, select.POLLIN)
+        self._tell({"begun": details["number"]})
 
     # Deadlines
 
@@ -230,5 +234,8 @@ class Supervisor:
             "reason": reason,
             "message": message,
         }
-        with suppress(OSError):
-            wire.send(self._control, {"ended": ended})
+        self._tell({"ended": ended})
+
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        with suppress(OSError):  # The end of the slot is seen by its socket.
+            wire.send(self._control, message)

@@ -26,7 +26,7 @@ from runners.supervisor.kernel import boot_now
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 # No other test run on this machine takes the same user.
 JOB_UID = 200_000 + os.getpid()
-QUICK = Timing(silence_term_s=20, silence_kill_s=25, grace_s=1.0, orders_s=0.05)
+QUICK = Timing(silence_term_s=20, silence_kill_s=25, grace_s=0.5, orders_s=0.05)
 _tokens = itertools.count(1)
 
 LEVELS = ["sandbox-bubblewrap", "sandbox-namespaces", "uid", "none"]
@@ -48,7 +48,7 @@ def isolation_of(level: str) -> Isolation | None:
 class Recorder:
     """A reporter that keeps what it is told; ``on`` calls a function when the log holds a text."""
 
-    def __init__(self, *, may_start: bool = True) -> None:
+    def __init__(self, *, may_start: bool = True, watched: int | None = None) -> None:
         self.may_start = may_start
         self.starts = 0
         self.chunks: list[LogChunk] = []
@@ -57,6 +57,9 @@ class Recorder:
         self.stop: str | None = None
         self.lost = False
         self.refuse_log = False
+        self.watched = watched
+        self.asked = 0
+        self.ticked_at: float | None = None
         self._awaited: list[tuple[bytes, Callable[[], object]]] = []
 
     def on(self, text: str, act: Callable[[], object]) -> Recorder:
@@ -84,10 +87,12 @@ class Recorder:
         return not self.refuse_log
 
     def orders(self) -> Orders:
-        return Orders(boot_now(), cancel=self.cancel, stop=self.stop, lost=self.lost)
+        self.asked += 1
+        ticked_at = boot_now() if self.ticked_at is None else self.ticked_at
+        return Orders(ticked_at, cancel=self.cancel, stop=self.stop, lost=self.lost)
 
     def fileno(self) -> int | None:
-        return None
+        return self.watched
 
     def bytes(self, stream: str | None = None) -> bytes:
         return b"".join(each.data for each in self.chunks if stream in (None, each.stream))

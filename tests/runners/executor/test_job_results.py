@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from runners.executor.run import run_assignment
-from runners.executor.shapes import SecretFile
+from runners.executor.shapes import SecretFile, Timing
 from runners.executor.zygote import ZygoteClient, ZygoteGoneError
+from runners.supervisor.kernel import boot_now
 from tests.runners.executor.attempts import Lab, Recorder, new_token, sleepers
 
 SHELLS = ["bash", "sh"]
@@ -124,6 +125,47 @@ def test_a_fenced_attempt_is_killed_without_a_word(lab: Lab, how: str) -> None:
     result = lab.run(f"trap '' TERM; echo begun; sleep {token}; sleep {token}", post_run="echo x")
     assert (result.outcome, result.last_chunks) == ("fenced", ())
     assert sleepers(token) == []
+
+
+def test_a_job_lives_as_long_as_renewals_are_told(lab: Lab) -> None:
+    timing = Timing(silence_term_s=1.0, silence_kill_s=1.2, orders_s=0.05)
+    assert lab.run("sleep 1.5", timing=timing).outcome == "succeeded"
+
+
+def test_a_job_dies_when_renewals_fail_though_its_slot_lives(lab_of_each_level: Lab) -> None:
+    lab, token = lab_of_each_level, new_token()
+    lab.reporter.ticked_at = boot_now()
+    timing = Timing(silence_term_s=0.4, silence_kill_s=0.6, orders_s=0.05)
+    result = lab.run(
+        f"trap '' TERM; sleep {token}; sleep {token}", timing=timing, post_run="echo after"
+    )
+    assert (result.outcome, result.reason) == ("errored", "runner-lost")
+    assert "was not renewed for 0.6 s" in result.message
+    assert sleepers(token) == []
+    assert "after" not in lab.reporter.text("stdout")
+
+
+def test_an_order_that_rings_is_obeyed_at_once(lab: Lab) -> None:
+    bell, rope = os.pipe()
+
+    def ring() -> None:
+        lab.reporter.cancel_it()
+        os.write(rope, b"!")
+
+    lab.reporter.watched = bell
+    lab.reporter.on("begun", ring)
+    timing = Timing(orders_s=3600.0, grace_s=0.2)
+    try:
+        assert lab.run("echo begun; sleep 60", timing=timing).outcome == "cancelled"
+    finally:
+        os.close(bell)
+        os.close(rope)
+
+
+def test_a_slot_stays_in_touch_while_it_removes_a_large_workspace(lab: Lab) -> None:
+    result = lab.run("touch $(seq 2000)", timing=Timing(orders_s=0.0))
+    assert result.outcome == "succeeded"
+    assert lab.reporter.asked > 1500
 
 
 def test_a_refused_start_runs_nothing(lab: Lab) -> None:

@@ -19,11 +19,17 @@ from runners.executor.shapes import Limits, Timing
 from runners.executor.workspace import sweep
 from runners.executor.zygote import ZygoteProcess
 from runners.supervisor.processes import children_of
-from tests.runners.executor.attempts import Lab, new_token, sleepers, wait_until
+from tests.runners.executor.attempts import (
+    Lab,
+    isolation_of,
+    new_token,
+    sleepers,
+    wait_until,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 ENDS = ["success", "failure", "timeout", "cancel", "supervisor", "zygote", "both"]
-SILENT = Timing(silence_term_s=1.0, silence_kill_s=1.6, grace_s=0.5, orders_s=0.05)
+SILENT = Timing(silence_term_s=1.5, silence_kill_s=2.0, grace_s=0.5, orders_s=0.05)
 
 # Each way of leaving one's parent; TOKEN is a number that only this tree sleeps.
 LEAVERS = """
@@ -235,6 +241,45 @@ def test_a_zygote_serves_the_next_job_after_a_killed_supervisor(
     wait_until(lambda: not children_of(own_zygote.pid), "the burial of every supervisor")
 
 
+def test_a_stuck_supervisor_counts_as_dead(
+    lab_of_each_level: Lab, own_zygote: ZygoteProcess
+) -> None:
+    lab, token = lab_of_each_level, new_token()
+    lab.zygote = own_zygote.client()
+    stuck: list[int] = []
+
+    def stop_it() -> None:
+        stuck.extend(children_of(own_zygote.pid))
+        os.kill(stuck[0], signal.SIGSTOP)
+        lab.reporter.cancel_it()
+
+    lab.reporter.on("begun", stop_it)
+    timing = Timing(grace_s=0.1, late_s=0.3, orders_s=0.05)
+    try:
+        result = lab.run(f"echo begun; sleep {token}; sleep {token}", timing=timing)
+        assert (result.outcome, result.reason) == ("errored", "runner-lost")
+        assert sleepers(token) == []
+    finally:
+        os.kill(stuck[0], signal.SIGCONT)
+    wait_until(lambda: not children_of(own_zygote.pid), "the end of the supervisor")
+
+
+def test_what_a_stuck_zygote_did_not_start_is_never_started(
+    lab: Lab, own_zygote: ZygoteProcess
+) -> None:
+    lab.zygote = own_zygote.client()
+    mark = lab.work_dir / "mark"
+    wait_until(lambda: lab.run("true").outcome == "succeeded", "the zygote's readiness")
+    os.kill(own_zygote.pid, signal.SIGSTOP)
+    isolation = isolation_of("none")
+    result = lab.run(f"touch {mark}", timing=Timing(late_s=0.2), isolation=isolation)
+    os.kill(own_zygote.pid, signal.SIGCONT)
+    assert (result.outcome, result.reason) == ("errored", "runner-lost")
+    assert lab.run("true").outcome == "succeeded"
+    wait_until(lambda: not children_of(own_zygote.pid), "the end of every supervisor")
+    assert not mark.exists()
+
+
 def test_a_new_zygote_takes_the_place_of_a_dead_one(lab: Lab, tmp_path: Path) -> None:
     with ZygoteProcess.start(tmp_path) as first:
         os.kill(first.pid, signal.SIGKILL)
@@ -256,4 +301,8 @@ def test_a_zygote_ignores_the_signals_that_drain_a_runner(
 
 def test_a_zygote_holds_no_environment_and_cannot_be_read(own_zygote: ZygoteProcess) -> None:
     wait_until(lambda: Path(f"/proc/{own_zygote.pid}/environ").stat().st_uid == 0, "its guard")
-    assert Path(f"/proc/{own_zygote.pid}/environ").read_bytes() == b""
+    if os.geteuid() == 0:
+        assert Path(f"/proc/{own_zygote.pid}/environ").read_bytes() == b""
+    else:
+        with pytest.raises(PermissionError):
+            Path(f"/proc/{own_zygote.pid}/environ").read_bytes()
