@@ -11,9 +11,8 @@ Orders, each a message of one key:
 * ``{"run": {"number", "stage"}}`` with two descriptors, stdout and stderr.
 * ``{"kill": {"reason", "grace_s"}}``: end the present stage.
 
-The answer to ``run`` is ``{"begun": number}`` at once, and
-``{"ended": {"number", "code", "signal", "reason", "message"}}`` when the stage's whole tree is dead.
-``reason`` is exited, timed-out, silence, zygote-lost, cannot-start or the one given with ``kill``.
+The answers to ``run`` are ``{"begun": number}`` at once and, when the stage's whole tree is dead,
+``{"ended": {"number", "code", "signal", "reason", "message"}}``. ``reason`` is exited, timed-out, silence, zygote-lost, cannot-start or the one given with ``kill``.
 """
 
 from __future__ import annotations
