@@ -12,7 +12,8 @@ Orders, each a message of one key:
 * ``{"kill": {"reason", "grace_s"}}``: end the present stage.
 
 The answers to ``run`` are ``{"begun": number}`` at once and, when the stage's whole tree is dead,
-``{"ended": {"number", "code", "signal", "reason", "message"}}``. ``reason`` is exited, timed-out, silence, zygote-lost, cannot-start or the one given with ``kill``.
+``{"ended": {"number", "code", "signal", "reason", "message"}}``. ``reason`` is exited, timed-out,
+silence, slot-lost, zygote-lost, cannot-start, or the one given with ``kill``.
 """
 
 from __future__ import annotations
