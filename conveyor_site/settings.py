@@ -135,6 +135,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
+CSRF_FAILURE_VIEW = "conveyor_site.views.csrf_failure"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -176,6 +177,16 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Products, belts, runs and runners of a Conveyor site.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "BeltRunState": "runs.states.BeltRunState",
+        "JobRunState": "runs.states.JobRunState",
+        "AttemptState": "runs.states.AttemptState",
+        "RunnerState": "runners.models.Runner.State",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "conveyor_site.api.schema.describe_errors",
+    ],
 }
 
 # --- Logging ----------------------------------------------------------------------------------
