@@ -140,6 +140,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = CONVEYOR_DATA_DIR / "static"
+# Empty unless collectstatic fills it; WhiteNoise warns of a folder that is not there.
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "conveyor_site" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
