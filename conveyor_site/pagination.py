@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from rest_framework.pagination import CursorPagination
+from typing import Any
+from uuid import UUID
+
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
 
 
 class TimeCursorPagination(CursorPagination):
@@ -12,3 +17,33 @@ class TimeCursorPagination(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
+    page_size_query_description = "So many results on a page, 1 to 200."
+    invalid_cursor_message = "This cursor is not one that a page of this list gave."
+
+    def get_page_size(self, request: Request) -> int:
+        """Return the size of the page; raises ValidationError for one that cannot be had."""
+        asked = request.query_params.get("page_size")
+        if asked is None:
+            return self.page_size
+        digits = asked.isascii() and asked.isdigit() and len(asked) <= len(str(self.max_page_size))
+        if not digits or not 1 <= int(asked) <= self.max_page_size:
+            raise ValidationError({"page_size": f"Ask for 1 to {self.max_page_size} results."})
+        return int(asked)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Return the cursor of the request; raises NotFound for one that no page gave."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            try:
+                UUID(str(cursor.position))
+            except ValueError as error:
+                raise NotFound(self.invalid_cursor_message) from error
+        return cursor
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Return the parameters for the schema, with the limits of the page size."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == "page_size":
+                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size}
+        return parameters

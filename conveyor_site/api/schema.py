@@ -1,0 +1,57 @@
+"""What the OpenAPI schema cannot find out by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped package
+    """How the schema describes ``conveyor_site.auth.TokenAuthentication``."""
+
+    target_class = "conveyor_site.auth.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the security scheme object."""
+        return {"type": "http", "scheme": "bearer", "description": "A token cvy_..."}
+
+
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "nullable": True}
+_PROBLEM = {
+    "type": "object",
+    "description": "A problem of a request or a belt file; lines and columns count from 1.",
+    "required": ["code", "severity", "message", "hint", "path", "line", "column"],
+    "properties": {
+        "code": _TEXT,
+        "severity": {"type": "string", "enum": ["error", "warning"]},
+        "message": _TEXT,
+        "hint": _TEXT,
+        "path": _TEXT,
+        "line": _COUNT,
+        "column": _COUNT,
+    },
+}
+_ERROR = {
+    "type": "object",
+    "description": "The body of every answer that is an error.",
+    "required": ["code", "message", "problems"],
+    "properties": {
+        "code": _TEXT,
+        "message": _TEXT,
+        "problems": {"type": "array", "items": {"$ref": "#/components/schemas/ErrorProblem"}},
+    },
+}
+
+
+def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the one shape of errors to every operation of the schema; a hook of drf-spectacular."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= {"Error": _ERROR, "ErrorProblem": _PROBLEM}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for methods in result["paths"].values():
+        for operation in methods.values():
+            operation["responses"]["default"] = {"description": "An error.", "content": content}
+    return result

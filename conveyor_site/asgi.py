@@ -1,0 +1,11 @@
+"""ASGI application, served by uvicorn in production."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conveyor_site.settings")
+
+application = get_asgi_application()

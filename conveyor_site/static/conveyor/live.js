@@ -1,0 +1,150 @@
+// Keeps pages true while they are open: logs grow, runs move, clocks tick. Everything works
+// without it. What jobs say becomes text nodes and class names, never markup.
+"use strict";
+
+(() => {
+  const LONGEST_LOG = 2 * 1024 * 1024;
+  const page = () => document.getElementById("page");
+
+  // Clocks
+
+  function inWords(seconds) {
+    if (seconds < 0.95) return `${Math.max(seconds, 0).toFixed(1)} s`;
+    const whole = Math.round(seconds);
+    if (whole < 60) return `${whole} s`;
+    if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+    return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  }
+
+  setInterval(() => {
+    for (const clock of document.querySelectorAll("time[data-since]")) {
+      clock.textContent = inWords((Date.now() - Date.parse(clock.dataset.since)) / 1000);
+    }
+  }, 1000);
+
+  // Fresh parts of the page
+
+  async function fetched() {
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    if (answer.redirected || !answer.ok) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  }
+
+  function isBusy() {
+    const active = document.activeElement;
+    return active !== null && active.matches("input, textarea, select");
+  }
+
+  async function refresh(ids) {
+    if (ids.includes("page") && isBusy()) return;
+    const fresh = await fetched().catch(() => null);
+    if (fresh === null) return;
+    document.title = fresh.title;
+    for (const id of ids) {
+      const old = document.getElementById(id);
+      const now = fresh.getElementById(id);
+      if (old === null || now === null) continue;
+      const open = new Set([...old.querySelectorAll("details[open] > summary")].map((each) => each.textContent));
+      for (const summary of now.querySelectorAll("summary")) {
+        if (open.has(summary.textContent)) summary.parentElement.open = true;
+      }
+      old.replaceChildren(...now.childNodes);
+    }
+  }
+
+  // Streams; those of a page that nobody looks at are closed
+
+  function whileSeen(open) {
+    let source = null;
+    const follow = () => {
+      if (document.hidden && source !== null) {
+        source.close();
+        source = null;
+      } else if (!document.hidden && source === null) {
+        source = open();
+      }
+    };
+    document.addEventListener("visibilitychange", follow);
+    follow();
+    return () => {
+      document.removeEventListener("visibilitychange", follow);
+      if (source !== null) source.close();
+    };
+  }
+
+  function followChanges(url) {
+    const stop = whileSeen(() => {
+      const source = new EventSource(url);
+      source.addEventListener("changed", () => refresh(["page"]));
+      source.addEventListener("end", () => {
+        stop();
+        refresh(["page"]);
+      });
+      return source;
+    });
+  }
+
+  function followLog(log) {
+    const url = new URL(log.dataset.stream, location.href);
+    let isFirst = true;
+    const stop = whileSeen(() => {
+      const source = new EventSource(url);
+      source.addEventListener("log", (event) => {
+        if (isFirst) log.replaceChildren();
+        isFirst = false;
+        url.searchParams.set("after", event.lastEventId);
+        append(log, JSON.parse(event.data));
+      });
+      source.addEventListener("state", () => refresh(["standing", "reason"]));
+      source.addEventListener("end", (event) => {
+        stop();
+        const state = JSON.parse(event.data);
+        const isOver = !["waiting", "queued", "starting", "running"].includes(state.state);
+        if (isOver) refresh(["standing", "reason", "values", "history"]);
+        else setTimeout(() => location.reload(), 1000);
+      });
+      return source;
+    });
+  }
+
+  function append(log, { stream, pieces }) {
+    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const part = document.createElement("span");
+    part.className = stream;
+    for (const [classes, text] of pieces) {
+      if (classes === "") {
+        part.append(text);
+      } else {
+        const span = document.createElement("span");
+        span.className = classes;
+        span.append(text);
+        part.append(span);
+      }
+    }
+    log.append(part);
+    let length = Number(log.dataset.length || 0) + part.textContent.length;
+    while (length > LONGEST_LOG && log.firstChild !== part) {
+      length -= log.firstChild.textContent.length;
+      log.firstChild.remove();
+    }
+    log.dataset.length = length;
+    const note = document.getElementById("no-log");
+    if (note !== null) note.remove();
+    if (isAtEnd) log.scrollTop = log.scrollHeight;
+  }
+
+  // What this page asks for
+
+  const { changes, reload } = page().dataset;
+  if (changes) followChanges(changes);
+  if (reload) {
+    setInterval(() => {
+      if (!document.hidden) refresh(["page"]);
+    }, Number(reload) * 1000);
+  }
+  const log = document.getElementById("log");
+  if (log !== null) {
+    log.scrollTop = log.scrollHeight;
+    if (log.dataset.stream) followLog(log);
+  }
+})();

@@ -1,0 +1,137 @@
+"""The home page, the way in, the schema of the belt file, and what errors look like."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.contrib.auth.views import LoginView
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from belts.spec.schema import json_schema
+from conveyor_site.api_errors import DATABASE_DOWN, DATABASE_ERRORS, RETRY_AFTER_S, body
+from conveyor_site.throttle import LoginThrottle
+from products.models import Product
+from products.pages import Page
+from runners.models import Runner
+from runners.presence import runners_with_state
+from runners.querysets import served_queues
+from runs.chains import chains_of
+from runs.models import BeltRun, JobRun
+from runs.queue_warnings import SILENT_FOR
+from runs.states import BELT_FINISHED, BeltRunState, JobRunState
+
+_RUNNING = 20
+_CHAINS = 20
+_PRODUCTS = 60
+_UNFINISHED = sorted(set(BeltRunState) - BELT_FINISHED)
+
+
+class Home(Page):
+    """What is running, what ran lately, and whether anything is wrong."""
+
+    template_name = "conveyor_site/home.html"
+
+    def get_context_data(self, **path: Any) -> dict[str, Any]:
+        """Return what the page shows."""
+        user = self.request.user
+        visible = BeltRun.objects.visible_to(user).with_names()
+        products = Product.objects.visible_to(user).select_related("source")
+        current = products.filter(archived_at__isnull=True).order_by("name")
+        roots = visible.filter(root__isnull=True).order_by("-id")[:_CHAINS]
+        states = list(runners_with_state().values_list("state", "slots"))
+        return super().get_context_data(
+            running=visible.filter(state__in=_UNFINISHED).order_by("-id")[:_RUNNING],
+            chains=chains_of(roots, visible),
+            products=list(current[: _PRODUCTS + 1])[:_PRODUCTS],
+            troubled=current.exclude(source__error="").filter(source__isnull=False)[:10],
+            unserved=_unserved(JobRun.objects.visible_to(user)),
+            online=[slots for state, slots in states if state == Runner.State.ONLINE],
+            has_runners=bool(states),
+            **path,
+        )
+
+
+def _unserved(job_runs: QuerySet[Any]) -> list[str]:
+    """Return the queues that have kept a job run waiting for long and that no runner serves."""
+    waiting = job_runs.filter(
+        state=JobRunState.QUEUED, queued_at__lt=timezone.now() - SILENT_FOR
+    ).exclude(queue__in=served_queues())
+    return list(waiting.order_by("queue").values_list("queue", flat=True).distinct()[:10])
+
+
+class Login(LoginView):
+    """The way in; too many wrong passwords for an account from an address make it wait."""
+
+    template_name = "conveyor_site/login.html"
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Log in; answers 429 while the account is kept waiting."""
+        throttle = LoginThrottle(request.POST.get("username", ""), request.META["REMOTE_ADDR"])
+        if throttle.is_closed():
+            form = self.get_form_class()(request)
+            context = self.get_context_data(form=form, closed=throttle.sentence)
+            return self.render_to_response(context, status=429)
+        response = super().post(request, *args, **kwargs)
+        if not request.user.is_authenticated:
+            throttle.note_failure()
+        return response
+
+
+@require_safe
+def belt_file_schema(request: HttpRequest) -> JsonResponse:
+    """Return the JSON Schema of ``.conveyor.yml``, which editors load."""
+    response = JsonResponse(json_schema(), json_dumps_params={"indent": 2})
+    response["Content-Type"] = "application/schema+json"
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Cache-Control"] = "public, max-age=3600"
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400."""
+    return _error(request, 400, "This request cannot be understood.", code="request.invalid")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403 with the reason, where it is a sentence of ours."""
+    reason = str(exception) or "You may not do this."
+    return _error(request, 403, reason, code="auth.forbidden")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer 403 to a form that this site did not make, or that is too old."""
+    sentence = "This form is no longer valid. Go back, load the page again and send it again."
+    return _error(request, 403, sentence, code="auth.csrf")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404 with the sentence of the view, if it gave one."""
+    given = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
+    sentence = given or "There is nothing at this address, or you may not see it."
+    return _error(request, 404, sentence, code="not-found")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 503 when the database failed, else 500; nothing here needs the database."""
+    if isinstance(sys.exc_info()[1], DATABASE_ERRORS):
+        response = _error(request, 503, DATABASE_DOWN, code="database.unavailable")
+        response["Retry-After"] = str(RETRY_AFTER_S)
+        return response
+    sentence = "Something is wrong with Conveyor itself; its log says what. Your jobs go on."
+    return _error(request, 500, sentence, code="internal")
+
+
+def _error(request: HttpRequest, status: int, sentence: str, *, code: str) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return JsonResponse(body(code, sentence), status=status)
+    context = {"status": status, "sentence": sentence}
+    if status >= 500:
+        return HttpResponse(render_to_string("conveyor_site/error.html", context), status=status)
+    return render(request, "conveyor_site/error.html", context, status=status)

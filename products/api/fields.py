@@ -1,0 +1,57 @@
+"""Fields and parser of requests: JSON means what it says, and nothing is coerced."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
+
+#: The largest body of a request, in bytes.
+BODY_LIMIT = 1024 * 1024
+
+
+class PlainJSONParser(JSONParser):
+    """Reads JSON of bounded size and depth."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the value; raises ParseError with a sentence."""
+        body = stream.read(BODY_LIMIT + 1)
+        if len(body) > BODY_LIMIT:
+            raise ParseError(f"The body is larger than {BODY_LIMIT} bytes.")
+        try:
+            return super().parse(io.BytesIO(body), media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("The body is nested too deeply.") from error
+
+
+class TextField(serializers.CharField):
+    """A string, taken as it is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text; numbers and booleans are no text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text: str = super().to_internal_value(data)
+        return text
+
+
+class TruthField(serializers.BooleanField):
+    """True or false, not a word or number that may mean it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the value; only JSON's own two are accepted."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data

@@ -1,0 +1,115 @@
+"""The ground of all API views: a declared scope, and nothing but what the caller may see."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import Model, QuerySet
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.generics import GenericAPIView
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+from rest_framework.viewsets import GenericViewSet
+
+from products.api.fields import PlainJSONParser
+from products.models import Product
+from products.querysets import ProductQuerySet
+from products.tokens import TokenUse
+
+
+def visible_products(request: Request) -> ProductQuerySet:
+    """Return the products that the caller may see: the user's, within the token's list."""
+    return _within_token(Product.objects.visible_to(request.user), request)
+
+
+def operable_products(request: Request) -> ProductQuerySet:
+    """Return the products whose belts the caller may start, cancel and rerun."""
+    return _within_token(Product.objects.operable_by(request.user), request)
+
+
+def sees_everything(request: Request) -> bool:
+    """Return whether nothing is hidden from the caller."""
+    limited = isinstance(request.auth, TokenUse) and request.auth.product_ids is not None
+    return bool(request.user.is_staff) and not limited
+
+
+def require_operator(request: Request, product: Product) -> None:
+    """Raise PermissionDenied unless the caller may start, cancel and rerun the product's belts."""
+    if not operable_products(request).filter(pk=product.pk).exists():
+        raise PermissionDenied(
+            f"You may look at the product {product.name}, but not start, cancel or rerun its "
+            "belts. A maintainer of it can make you an operator."
+        )
+
+
+def _within_token(products: ProductQuerySet, request: Request) -> ProductQuerySet:
+    limits = request.auth.product_ids if isinstance(request.auth, TokenUse) else None
+    return products if limits is None else products.filter(id__in=limits)
+
+
+class ScopedView(GenericAPIView[Any]):
+    """A view with a scope (see ``conveyor_site.auth``) over rows of visible products.
+
+    ``product_path`` leads from the model to its product, as in ``belt__product``; empty for the
+    product itself, None for rows that belong to no product and that every user may see.
+    """
+
+    scope: str | None = None
+    parser_classes = [PlainJSONParser]
+    product_path: ClassVar[str | None] = None
+    missing = "There is nothing here that you may see."
+
+    def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return those of the rows that the caller may see."""
+        if self.product_path is None or sees_everything(self.request):
+            return rows
+        allowed = visible_products(self.request).values("id")
+        lookup = f"{self.product_path}__in" if self.product_path else "id__in"
+        return rows.filter(**{lookup: allowed})
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the rows of the view that the caller may see."""
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset().none()
+        return self.visible(super().get_queryset())
+
+    def found(self, rows: QuerySet[Any], **by: Any) -> Any:
+        """Return the visible row; raises NotFound with a sentence."""
+        row: Model | None = self.visible(rows).filter(**by).first()
+        if row is None:
+            raise NotFound(self.missing)
+        return row
+
+
+class ReadViewSet(ScopedView, ListModelMixin, RetrieveModelMixin, GenericViewSet[Any]):
+    """List and detail of a model; the list is narrowed by the query parameters of ``filters``.
+
+    ``filters`` names fields of the query string; a validated one narrows by the lookup that is
+    its ``source``.
+    """
+
+    scope = "read"
+    lookup_value_converter = "uuid"
+    filters: ClassVar[type[Serializer[Any]] | None] = None
+    detail_serializer_class: ClassVar[type[Serializer[Any]] | None] = None
+
+    def get_serializer_class(self) -> type[Any]:
+        """Return the serializer of the detail, or of the list."""
+        if self.action == "retrieve" and self.detail_serializer_class is not None:
+            return self.detail_serializer_class
+        return super().get_serializer_class()
+
+    def get_object(self) -> Any:
+        """Return the row that the path names; raises NotFound with a sentence."""
+        return self.found(
+            self.get_queryset(), **{self.lookup_field: self.kwargs[self.lookup_field]}
+        )
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows that fit the query; raises ValidationError for a value that cannot."""
+        if self.filters is None or self.action != "list":
+            return queryset
+        asked = self.filters(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        return queryset.filter(**asked.validated_data)

@@ -1,0 +1,94 @@
+"""Products, events and credentials as the API shows them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from rest_framework import serializers
+
+from products.models import Credential, Event, Product, Source
+from products.names import NAME_MAX
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A request's body in which a key that nobody reads is an error with a hint."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated values; raises ValidationError that names unknown keys."""
+        values = super().to_internal_value(data)
+        unknown = [key for key in data if key not in self.fields]
+        if unknown:
+            raise serializers.ValidationError({str(key): self._hint(str(key)) for key in unknown})
+        return values
+
+    def _hint(self, key: str) -> str:
+        near = get_close_matches(key, self.fields, n=1)
+        known = ", ".join(self.fields)
+        return f"Did you mean {near[0]}?" if near else f"There is no such key. Known: {known}."
+
+
+class SourceSerializer(serializers.ModelSerializer[Source]):
+    """The repository of a product and how the last look at it went."""
+
+    class Meta:
+        model = Source
+        fields = ["url", "path", "poll", "default_branch", "head_commit", "polled_at", "error"]
+        read_only_fields = fields
+
+
+class ProductSerializer(serializers.ModelSerializer[Product]):
+    """A product; ``source`` is null for one that is made from no repository."""
+
+    source = SourceSerializer(read_only=True, allow_null=True)  # type: ignore[assignment]  # a field, which the metaclass takes away
+
+    class Meta:
+        model = Product
+        fields = ["id", "name", "description", "managed_by", "archived_at", "created_at", "source"]
+        read_only_fields = fields
+
+
+class ProductFilters(serializers.Serializer[Any]):
+    """What narrows the list of products."""
+
+    name = serializers.CharField(required=False, max_length=NAME_MAX)
+    managed_by = serializers.ChoiceField(required=False, choices=Product.Manager.choices)
+
+
+class EventSerializer(serializers.ModelSerializer[Event]):
+    """Something that happened in a source, and what came of it."""
+
+    product = serializers.CharField(source="product.name", read_only=True)
+    kinds = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = Event
+        fields = [
+            "id",
+            "product",
+            "kinds",
+            "origin",
+            "ref",
+            "branch",
+            "commit",
+            "tainted",
+            "created_at",
+            "handled_at",
+            "outcome",
+        ]
+        read_only_fields = fields
+
+
+class OfProductFilters(serializers.Serializer[Any]):
+    """What narrows a list of a product's rows."""
+
+    product = serializers.CharField(required=False, max_length=NAME_MAX, source="product__name")
+
+
+class CredentialSerializer(serializers.ModelSerializer[Credential]):
+    """That a credential exists: its name and kind; its value can be read nowhere."""
+
+    class Meta:
+        model = Credential
+        fields = ["id", "name", "kind"]
+        read_only_fields = fields

@@ -1,0 +1,18 @@
+"""What the products app adds to the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.viewsets import GenericViewSet
+
+from products.api.views import CredentialViewSet, EventViewSet, ProductViewSet
+from products.path_names import NameConverter
+
+VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {
+    "products": ProductViewSet,
+    "events": EventViewSet,
+    "credentials": CredentialViewSet,
+}
+
+__all__ = ["VIEWSETS", "NameConverter"]

@@ -1,0 +1,24 @@
+"""The path converter of names of products, belts and jobs: other text is no such path."""
+
+from __future__ import annotations
+
+from django.urls import register_converter
+
+from products.names import NAME_PATTERN
+
+
+class NameConverter:
+    """Matches a name as ``products.names`` has it, so that no view sees anything else."""
+
+    regex = NAME_PATTERN
+
+    def to_python(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+
+register_converter(NameConverter, "name")

@@ -1,0 +1,130 @@
+"""Logs as text and as events, and the events of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+
+from products.api.scoped import ScopedView
+from runs.api.requests import MAX_NUMBER, ChangesQuery, LogQuery, LogStreamQuery
+from runs.feeds import ChainEvents, LogEvents, LogText
+from runs.models import Attempt, BeltRun, JobRun
+from runs.streaming import event_stream, whole_text
+
+_LAST_EVENT_ID = OpenApiParameter(
+    "Last-Event-ID", OpenApiTypes.STR, OpenApiParameter.HEADER, description="As a reader sends it."
+)
+
+
+class WhateverIsAccepted(BaseContentNegotiation):
+    """Streams have one form each, and their errors are JSON, whatever the reader asks for."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        """Return the first parser; nothing here has a body."""
+        return next(iter(parsers))
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        """Return the renderer of errors."""
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
+
+
+class StreamView(ScopedView):
+    """An answer that goes on for a while."""
+
+    scope = "read"
+    content_negotiation_class = WhateverIsAccepted
+    renderer_classes = [JSONRenderer]
+    pagination_class = None
+
+    def queried(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
+        """Return the valid query; raises ValidationError."""
+        asked = kind(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        values: dict[str, Any] = asked.validated_data
+        return values
+
+
+class JobRunLogView(StreamView):
+    """The whole log of an attempt of a job run."""
+
+    queryset = JobRun.objects.all()
+    product_path = "belt_run__belt__product"
+    missing = "There is no job run with this id that you may see."
+
+    @extend_schema(parameters=[LogQuery], responses={(200, "text/plain"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
+        """Return the log as the job wrote it, of the newest attempt unless one is named."""
+        job_run = self.found(self.get_queryset(), pk=pk)
+        number = self.queried(LogQuery).get("attempt")
+        attempt = Attempt.objects.filter(
+            job_run=job_run, number=number or job_run.last_attempt
+        ).first()
+        if attempt is None and number is not None:
+            raise NotFound(
+                f"{job_run.name} has no attempt {number}; it has {job_run.last_attempt}."
+            )
+        return whole_text(request._request, LogText(attempt))
+
+
+class JobRunLogStreamView(StreamView):
+    """The log of an attempt of a job run as it is written."""
+
+    queryset = JobRun.objects.all()
+    product_path = "belt_run__belt__product"
+    missing = "There is no job run with this id that you may see."
+
+    @extend_schema(
+        parameters=[LogStreamQuery, _LAST_EVENT_ID],
+        responses={(200, "text/event-stream"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
+        """Return server-sent events: log, state and, at last, end; ids are log sequences."""
+        job_run = self.found(self.get_queryset(), pk=pk)
+        query = self.queried(LogStreamQuery)
+        seen = request.headers.get("Last-Event-ID", "")
+        after = _sequence(seen) if seen else query["after"]
+        feed = LogEvents(job_run.pk, number=query.get("attempt"), after=after)
+        return event_stream(request._request, feed)
+
+
+class BeltRunStreamView(StreamView):
+    """What moves in the chain of a belt run."""
+
+    queryset = BeltRun.objects.all()
+    product_path = "belt__product"
+    missing = "There is no belt run with this id that you may see."
+
+    @extend_schema(
+        parameters=[ChangesQuery, _LAST_EVENT_ID],
+        responses={(200, "text/event-stream"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
+        """Return server-sent events: changed, with a version, and, at last, end."""
+        run = self.found(self.get_queryset(), pk=pk)
+        version = self.queried(ChangesQuery)["version"]
+        seen = request.headers.get("Last-Event-ID", version)
+        return event_stream(request._request, ChainEvents(run, version=seen))
+
+
+def _sequence(text: str) -> int:
+    """Return the sequence that a reader saw last; raises ValidationError for other text."""
+    if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_NUMBER:
+        return int(text)
+    raise ValidationError({"Last-Event-ID": "Send back the id of an event of this stream."})

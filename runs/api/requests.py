@@ -1,0 +1,72 @@
+"""The bodies that actions on runs take, and the queries of their logs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from products.api.fields import TextField, TruthField
+from products.api.serializers import StrictSerializer
+
+MAX_PARAMETERS = 64
+MAX_VALUE = 32 * 1024
+#: The largest number of a column of numbers.
+MAX_NUMBER = 2**31 - 1
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+
+
+class ParametersField(serializers.DictField):
+    """Values by the names of variables."""
+
+    child = TextField(allow_blank=True, max_length=MAX_VALUE)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """Return the values; raises ValidationError for names that no variable can have."""
+        values: dict[str, str] = super().to_internal_value(data)
+        wrong = [name for name in values if not _NAME.fullmatch(name)]
+        if wrong:
+            raise serializers.ValidationError(
+                dict.fromkeys(wrong, "Name a parameter like a variable, as in GEM_VERSION.")
+            )
+        if len(values) > MAX_PARAMETERS:
+            raise serializers.ValidationError(f"Give at most {MAX_PARAMETERS} parameters.")
+        return values
+
+
+class StartSerializer(StrictSerializer):
+    """How to start a belt: on ``ref`` (empty: the default branch), with parameters."""
+
+    ref = TextField(required=False, allow_blank=True, max_length=500, default="")
+    parameters = ParametersField(required=False, default=dict)
+    continue_downstream = TruthField(required=False, default=True)
+
+
+class RerunSerializer(StrictSerializer):
+    """How to repeat a belt run: all of it, or what did not succeed."""
+
+    only_failed = TruthField(required=False, default=False)
+    continue_downstream = TruthField(required=False, default=True)
+
+
+class EmptySerializer(StrictSerializer):
+    """A body without keys."""
+
+
+class LogQuery(serializers.Serializer[Any]):
+    """Which attempt's log: its number, or the newest."""
+
+    attempt = serializers.IntegerField(required=False, min_value=1, max_value=MAX_NUMBER)
+
+
+class LogStreamQuery(LogQuery):
+    """The log from after a sequence on; the header Last-Event-ID says the same and wins."""
+
+    after = serializers.IntegerField(required=False, min_value=-1, max_value=MAX_NUMBER, default=-1)
+
+
+class ChangesQuery(serializers.Serializer[Any]):
+    """The version that the caller has seen; the header Last-Event-ID says the same and wins."""
+
+    version = serializers.CharField(required=False, max_length=40, default="")

@@ -1,0 +1,100 @@
+"""A chain of belt runs over all products, as people read it: who led to whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from runs.models import BeltRun, Edge
+from runs.states import BELT_FINISHED, BeltRunState
+
+#: More of a chain is not shown; ``Configuration.max_runs_per_root`` is about as much.
+LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """A belt run in its chain; ``depth`` is how far it is indented."""
+
+    run: BeltRun
+    depth: int
+
+
+def chain_of(run: BeltRun, visible: QuerySet[BeltRun]) -> list[ChainLink]:
+    """Return the visible runs of the chain of ``run``, each after the one that led to it.
+
+    One query, for at most LONGEST runs.
+    """
+    root_id = run.root_id_or_own
+    runs = visible.filter(Q(id=root_id) | Q(root_id=root_id)).select_related("belt__product")
+    return arranged(runs.order_by("id")[:LONGEST])
+
+
+def chains_of(roots: Iterable[BeltRun], visible: QuerySet[BeltRun]) -> list[list[ChainLink]]:
+    """Return the chain of each of the roots, in their order; one query for all of them."""
+    wanted = list(roots)
+    runs = visible.filter(root_id__in=[root.id for root in wanted]).select_related("belt__product")
+    members: dict[UUID, list[BeltRun]] = {root.id: [root] for root in wanted}
+    for run in runs.order_by("id")[:LONGEST]:
+        if run.root_id is not None:
+            members[run.root_id].append(run)
+    return [arranged(members[root.id]) for root in wanted]
+
+
+def arranged(runs: Iterable[BeltRun]) -> list[ChainLink]:
+    """Return the runs of one chain (oldest first) so that each follows what led to it.
+
+    A repeat stands beside what it repeats; a run whose cause is not shown stands at the left.
+    """
+    shown = list(runs)
+    known = {run.id: run for run in shown}
+    children: dict[UUID | None, list[BeltRun]] = defaultdict(list)
+    for run in shown:
+        children[_cause(run, known)].append(run)
+    links: list[ChainLink] = []
+    waiting = [(run, 0) for run in reversed(children[None])]
+    while waiting:
+        run, depth = waiting.pop()
+        links.append(ChainLink(run, depth))
+        waiting.extend((child, depth + 1) for child in reversed(children[run.id]))
+    return links
+
+
+def _cause(run: BeltRun, known: dict[UUID, BeltRun]) -> UUID | None:
+    """Return the id of the shown run that led to ``run``, by way of what it repeats."""
+    seen: set[UUID] = set()
+    while run.upstream_id is None and run.rerun_of_id in known and run.id not in seen:
+        seen.add(run.id)
+        run = known[run.rerun_of_id]
+    return run.upstream_id if run.upstream_id in known else None
+
+
+def whole_chain(run: BeltRun) -> QuerySet[BeltRun]:
+    """Return all runs of the chain of ``run``, unordered, whoever may see them."""
+    root_id = run.root_id_or_own
+    return BeltRun.objects.filter(Q(id=root_id) | Q(root_id=root_id)).order_by()
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """Where a chain stands; ``version`` differs whenever something has moved in it."""
+
+    version: str
+    is_open: bool
+
+
+def state_of(chain: QuerySet[BeltRun]) -> ChainState:
+    """Return the state of a chain; it is open while a run or an edge of it may still move."""
+    unfinished = Q(state__in=set(BeltRunState) - BELT_FINISHED)
+    sums = chain.aggregate(
+        runs=Count("id"), moves=Sum("moves"), unfinished=Count("id", filter=unfinished)
+    )
+    pending = Edge.objects.filter(upstream__in=chain, started__isnull=True, closed_at__isnull=True)
+    return ChainState(
+        version=f"{sums['runs']}.{sums['moves'] or 0}",
+        is_open=bool(sums["unfinished"]) or pending.exists(),
+    )

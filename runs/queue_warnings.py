@@ -1,0 +1,42 @@
+"""Job runs that wait for a runner that does not exist.
+
+Runners belong to a higher app, which hands the queues that they serve to the views here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from runs.models import JobRun
+from runs.states import JobRunState
+
+#: Returns the queues from which some living runner claims.
+ServedQueues = Callable[[], set[str]]
+
+SILENT_FOR = timedelta(seconds=60)
+
+
+def queue_warnings(job_runs: Iterable[JobRun], served: ServedQueues) -> dict[UUID, str]:
+    """Return the sentences for those job runs that are queued for long and served by nobody.
+
+    ``served`` is asked only when a job run has been queued for long.
+    """
+    latest = timezone.now() - SILENT_FOR
+    waiting = [
+        each
+        for each in job_runs
+        if each.state == JobRunState.QUEUED and each.queued_at and each.queued_at < latest
+    ]
+    if not waiting:
+        return {}
+    queues = served()
+    return {
+        each.pk: f"No runner serves queue {each.queue}. Start one with: "
+        f"manage.py runner --queues {each.queue}"
+        for each in waiting
+        if each.queue not in queues
+    }

@@ -1,0 +1,128 @@
+"""How states, times and reasons are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from runs.states import JobRunState, Reason
+
+register = template.Library()
+
+#: Said where a job run has no message of its own.
+_SENTENCES: dict[str, str] = {
+    Reason.READY: "Waits for a runner.",
+    Reason.CLAIMED: "A runner prepares it.",
+    Reason.REUSED: "Kept from an earlier round.",
+    Reason.EXIT_STATUS: "Its commands ended with an error.",
+    Reason.TIMED_OUT: "It took longer than its timeout.",
+    Reason.OUTPUT_MISSING: "It ended without an output that it declares.",
+    Reason.OUTPUT_INVALID: "It handed on an output that cannot be taken.",
+    Reason.POST_RUN: "Its post-run commands ended with an error.",
+    Reason.SETUP: "It could not be prepared.",
+    Reason.NO_SOURCE: "Its product has no source.",
+    Reason.INPUT_MISSING: "An input that it needs is not there.",
+    Reason.CREDENTIAL_MISSING: "A credential that it names is not there for it.",
+    Reason.UPSTREAM_FAILED: "A job that it needs did not succeed.",
+    Reason.RUNNER_LOST: "Its runner was lost.",
+    Reason.NO_RUNNER: "No runner took it in time.",
+    Reason.CANCEL_REQUESTED: "It was cancelled.",
+    Reason.RETRY: "Waits to be tried again.",
+    Reason.INTERNAL: "Conveyor itself failed.",
+}
+
+
+@register.inclusion_tag("components/_state.html")
+def state(value: str) -> dict[str, str]:
+    """Show a state: a mark in its colour beside its name."""
+    return {"state": str(value)}
+
+
+@register.filter
+def sentence(job_run: Any) -> str:
+    """Return why a job run is in its state, as a sentence; empty where nothing needs saying."""
+    if job_run.message:
+        return str(job_run.message)
+    if job_run.state == JobRunState.WAITING:
+        names = ", ".join(each.name for each in getattr(job_run, "waits_for", ()))
+        return f"Waits for {names}." if names else "Waits for what it needs."
+    return _SENTENCES.get(job_run.reason, "")
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """Show an instant: the time of today, or the day and the time; all of it as a title."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    today = local.date() == timezone.localdate()
+    text = local.strftime("%H:%M:%S") if today else f"{local.day} {local.strftime('%b %Y %H:%M')}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.isoformat(timespec="seconds"),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        text,
+    )
+
+
+@register.filter
+def took(row: Any) -> SafeString | str:
+    """Show how long a run or attempt took, or has taken so far (the script lets that tick)."""
+    if row.started_at is None:
+        return ""
+    if row.finished_at is not None:
+        return in_words((row.finished_at - row.started_at).total_seconds())
+    return format_html(
+        '<time data-since="{}">{}</time>',
+        row.started_at.isoformat(timespec="milliseconds"),
+        in_words((timezone.now() - row.started_at).total_seconds()),
+    )
+
+
+def in_words(seconds: float) -> str:
+    """Return a length of time, such as 0.4 s, 12 s, 3 min 5 s or 2 h 4 min."""
+    if seconds < 0.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@register.filter
+def short(commit: str) -> str:
+    """Return the first characters of a commit, by which people know it."""
+    return str(commit)[:10]
+
+
+@register.filter
+def at(mapping: dict[Any, Any], key: Any) -> Any:
+    """Return the entry of a mapping, or an empty text."""
+    return mapping.get(key, "")
+
+
+@register.filter
+def listed(value: Any) -> str:
+    """Return a value of a belt file in one line: a list with commas, anything else as it is."""
+    return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
+
+
+@register.filter
+def named(entries: Any) -> str:
+    """Return the entries of ``inputs`` or ``outputs`` in one line, each by its name."""
+    return ", ".join(_name_of(each) for each in entries) if isinstance(entries, list) else ""
+
+
+def _name_of(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return str(entry)
+    if "name" in entry or "from" in entry:
+        return str(entry.get("name", entry.get("from")))
+    return ", ".join(str(value) for value in entry.values())

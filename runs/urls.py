@@ -1,0 +1,40 @@
+"""Paths of the pages of products, belts and runs.
+
+The pages of runs warn of queues that no runner serves; runners belong to a higher app, so what
+tells of them is handed in.
+"""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from products.path_names import NameConverter
+from runs.queue_warnings import ServedQueues
+from runs.views.belt_pages import BeltPage, StartBelt
+from runs.views.belt_runs import BeltRunPage, CancelBeltRun, RerunBeltRun
+from runs.views.job_runs import CancelJobRun, JobRunPage
+from runs.views.product_pages import ProductList, ProductPage
+
+__all__ = ["NameConverter", "run_pages", "urlpatterns"]
+
+urlpatterns = [
+    path("products/", ProductList.as_view(), name="products"),
+    path("products/<name:name>/", ProductPage.as_view(), name="product"),
+    path("products/<name:product>/belts/<name:belt>/", BeltPage.as_view(), name="belt"),
+    path(
+        "products/<name:product>/belts/<name:belt>/start/", StartBelt.as_view(), name="start-belt"
+    ),
+    path("belt-runs/<uuid:pk>/cancel/", CancelBeltRun.as_view(), name="cancel-belt-run"),
+    path("belt-runs/<uuid:pk>/rerun/", RerunBeltRun.as_view(), name="rerun-belt-run"),
+    path("job-runs/<uuid:pk>/cancel/", CancelJobRun.as_view(), name="cancel-job-run"),
+]
+
+
+def run_pages(served_queues: ServedQueues) -> list[URLPattern]:
+    """Return the paths of the pages that ask which queues are served."""
+    belt_run = BeltRunPage.as_view(served_queues=served_queues)
+    job_run = JobRunPage.as_view(served_queues=served_queues)
+    return [
+        path("belt-runs/<uuid:pk>/", belt_run, name="belt-run"),
+        path("job-runs/<uuid:pk>/", job_run, name="job-run"),
+    ]

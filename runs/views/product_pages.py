@@ -1,0 +1,79 @@
+"""The page of a product, and the list of all products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from belts.models import Belt, CommitFile
+from products.models import Product
+from products.pages import Page, found, may_operate
+from runs.models import BeltRun
+
+SHOWN_RUNS = 8
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBelt:
+    """A belt with its newest runs, newest first."""
+
+    belt: Belt
+    recent: tuple[BeltRun, ...]
+
+
+def belts_with_recent_runs(belts: QuerySet[Belt], *, most: int = SHOWN_RUNS) -> list[ShownBelt]:
+    """Return the belts with their newest runs.
+
+    Two queries, whatever the number of runs: each newest is found by the index of its belt.
+    """
+    newest = BeltRun.objects.filter(belt=OuterRef("pk")).newest_first().values("pk")
+    columns = {f"recent_{index}": Subquery(newest[index : index + 1]) for index in range(most)}
+    rows = {row: [getattr(row, name) for name in columns] for row in belts.annotate(**columns)}
+    wanted = {pk for ids in rows.values() for pk in ids if pk is not None}
+    runs = BeltRun.objects.with_names().in_bulk(wanted)
+    return [
+        ShownBelt(belt, tuple(runs[pk] for pk in ids if pk in runs)) for belt, ids in rows.items()
+    ]
+
+
+class ProductPage(Page):
+    """Belts with their recent runs, triggers, the source and what is wrong."""
+
+    template_name = "runs/product_detail.html"
+
+    def get_context_data(self, **path: Any) -> dict[str, Any]:
+        """Return what the page shows."""
+        visible = Product.objects.visible_to(self.request.user).select_related("source")
+        product = found(visible, "product", name=path["name"])
+        belts = Belt.objects.filter(product=product).select_related("product")
+        shown = belts_with_recent_runs(belts.order_by("position", "name"))
+        last_file = CommitFile.objects.filter(product=product).defer("text").order_by("-id")
+        runs = [run for each in shown for run in each.recent]
+        return super().get_context_data(
+            product=product,
+            source=getattr(product, "source", None),
+            belts=[each for each in shown if each.belt.archived_at is None],
+            archived=[each for each in shown if each.belt.archived_at is not None],
+            triggers=product.triggers.all(),
+            last_file=last_file.filter(on_default_branch=True).first() or last_file.first(),
+            runs=sorted(runs, key=lambda run: run.id, reverse=True)[:10],
+            may_operate=may_operate(self.request, product),
+            **path,
+        )
+
+
+class ProductList(Page):
+    """All products by name."""
+
+    template_name = "runs/product_list.html"
+
+    def get_context_data(self, **path: Any) -> dict[str, Any]:
+        """Return a page of products; ``more`` is the name after which the next begins."""
+        visible = Product.objects.visible_to(self.request.user).select_related("source")
+        after = self.request.GET.get("after", "").replace("\0", "")
+        products = list(visible.filter(name__gt=after).order_by("name")[: _PAGE + 1])
+        more = products[_PAGE - 1].name if len(products) > _PAGE else ""
+        return super().get_context_data(products=products[:_PAGE], more=more, **path)
