@@ -11,6 +11,8 @@ from runners.errors import NoPlaceError
 from runners.executor.isolation import IsolationReport, detect
 from runners.executor.shapes import Isolation
 
+_OPEN = "No isolation holds on this machine, so jobs could read what the runner knows:"
+_WAY_OUT = "Install bubblewrap or start the runner as root; --isolation none accepts it."
 _RANK = {"none": 0, "uid": 1, "sandbox": 2}
 
 
@@ -33,16 +35,12 @@ def choose_isolation(
 
 
 def _refuse_none(report: IsolationReport) -> None:
-    if report.level == "none" and not settings.CONVEYOR_EMBEDDED:
-        raise NoPlaceError(
-            "\n".join(
-                [
-                    "No isolation holds on this machine, so jobs could read what the runner knows:",
-                    *report.sentences,
-                    "Install bubblewrap or start the runner as root; --isolation none accepts it.",
-                ]
-            )
-        )
+    if report.level != "none":
+        return
+    if os.geteuid() == 0:
+        raise NoPlaceError("\n".join(["Jobs would run as root:", *report.sentences]))
+    if not settings.CONVEYOR_EMBEDDED:
+        raise NoPlaceError("\n".join([_OPEN, *report.sentences, _WAY_OUT]))
 
 
 def _refuse_impossible(report: IsolationReport, wanted: str) -> None:

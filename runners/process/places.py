@@ -20,6 +20,8 @@ from runners.supervisor.processes import owned_by
 
 #: The users that jobs of a root runner may run as, first and last.
 JOB_UIDS = (64000, 64999)
+#: The group of mirrors; only a checkout is in it, and no job.
+MIRROR_GROUP = 63999
 
 _LOCKS = ".locks"
 _DYING_S = 2.0
