@@ -18,10 +18,14 @@ LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """A belt run in its chain; ``depth`` is how far it is indented."""
+    """A belt run in its chain.
+
+    ``depth`` is how far it is indented; ``follows`` says whether the run before it led to it.
+    """
 
     run: BeltRun
     depth: int
+    follows: bool = False
 
 
 def chain_of(run: BeltRun, visible: QuerySet[BeltRun]) -> list[ChainLink]:
@@ -59,7 +63,8 @@ def arranged(runs: Iterable[BeltRun]) -> list[ChainLink]:
     waiting = [(run, 0) for run in reversed(children[None])]
     while waiting:
         run, depth = waiting.pop()
-        links.append(ChainLink(run, depth))
+        follows = bool(links) and links[-1].depth < depth
+        links.append(ChainLink(run, depth, follows))
         waiting.extend((child, depth + 1) for child in reversed(children[run.id]))
     return links
 
