@@ -1,0 +1,55 @@
+"""The test session: one pass on SQLite, and one with ``--postgres`` on PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.queue_server import QueueServer
+from tests.session import OPTION, begin
+
+SESSION = begin()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        OPTION,
+        action="store_true",
+        help="run the tests marked 'database', on a PostgreSQL cluster of this session's own",
+    )
+
+
+def pytest_report_header() -> str:
+    return f"database: {'PostgreSQL' if SESSION.on_postgres else 'SQLite'}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if SESSION.on_postgres:
+        others = [item for item in items if item.get_closest_marker("database") is None]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item.get_closest_marker("database") is not None]
+
+
+def pytest_unconfigure() -> None:
+    SESSION.end()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that other users may pass through, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="conveyor-test-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def queue_server(folder: Path) -> Iterator[QueueServer]:
+    """A queue server of the test's own."""
+    server = QueueServer(folder)
+    yield server
+    server.kill()
