@@ -1,0 +1,64 @@
+"""What a product's belt file was at a commit: storing it, with its problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from belts.models import CommitFile, Definition
+from belts.spec.names import quoted
+from belts.spec.problems import Problem, in_order, to_json
+from belts.spec.shapes import BeltFile
+from products.models import Product
+
+
+def store_commit_file(
+    product: Product,
+    commit: str,
+    *,
+    data: bytes,
+    problems: Sequence[Problem],
+    definition: Definition | None,
+    on_default_branch: bool = False,
+    keep: bool = False,
+) -> CommitFile:
+    """Store what the file was at ``commit`` (empty for a bare file) and return the row.
+
+    The row that is there is replaced, so that the newest reading is the newest row; with ``keep``
+    it stays and is returned.
+    """
+    rows = CommitFile.objects.filter(product=product, commit=commit)
+    if not keep:
+        rows.delete()
+    row, _ = CommitFile.objects.get_or_create(
+        product=product,
+        commit=commit,
+        defaults={
+            "definition": definition,
+            "text": data.decode("utf-8", errors="replace").replace("\0", "\ufffd"),
+            "problems": to_json(in_order(problems)),
+            "on_default_branch": on_default_branch,
+        },
+    )
+    return row
+
+
+def own_problems(product: Product, file: BeltFile | None) -> list[Problem]:
+    """Return the error that a file of the product's repository is another product's, if so.
+
+    A repository cannot turn into another product by a push: that product may be somebody else's.
+    """
+    if file is None or file.product == product.name:
+        return []
+    mark = file.marks.get("product")
+    return [
+        Problem(
+            "product.other-name",
+            "error",
+            f"The file describes the product {quoted(file.product)}, and here it is read for"
+            f" {quoted(product.name)}.",
+            "If that is meant, import the file: it makes another product; archive the old one.",
+            "product",
+            mark.line if mark else None,
+            mark.column if mark else None,
+        )
+    ]

@@ -1,0 +1,135 @@
+"""Definitions: storing them, reading them, and making one a product's present one."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from uuid import UUID
+
+from django.db import transaction
+
+from belts.alignment import Changes, align_rows
+from belts.commit_files import own_problems, store_commit_file
+from belts.errors import BrokenFileError, NoDefinitionError
+from belts.models import CommitFile, Definition
+from belts.spec.isolated import parse_isolated
+from belts.spec.problems import Problem
+from belts.spec.shapes import BeltFile, digest
+from products.git.files import read_belt_file
+from products.models import Product, Source
+
+_REMEMBERED = 256
+
+
+class _Specs:
+    """The files of the definitions used last, by id; definitions never change."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[UUID, BeltFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, definition_id: UUID) -> BeltFile | None:
+        with self._lock:
+            file = self._files.get(definition_id)
+            if file is not None:
+                self._files.move_to_end(definition_id)
+            return file
+
+    def put(self, definition_id: UUID, file: BeltFile) -> None:
+        with self._lock:
+            self._files[definition_id] = file
+            if len(self._files) > _REMEMBERED:
+                self._files.popitem(last=False)
+
+
+_specs = _Specs()
+
+
+def spec_of(definition: Definition) -> BeltFile:
+    """Return what the definition says; the last ones used are kept in memory."""
+    file = _specs.get(definition.id)
+    if file is None:
+        file = BeltFile.from_document(definition.document)
+        _specs.put(definition.id, file)
+    return file
+
+
+def store_definition(product: Product, file: BeltFile) -> Definition:
+    """Return the product's definition that says what ``file`` says, stored if it is new."""
+    definition, _ = Definition.objects.get_or_create(
+        product=product, digest=digest(file), defaults={"document": file.to_document()}
+    )
+    return definition
+
+
+def publish(product: Product, definition: Definition) -> Changes:
+    """Make ``definition`` the present one and the product's rows equal to it; atomic.
+
+    Returns what that changed in the rows. New runs use it; runs that exist keep theirs.
+    """
+    file = spec_of(definition)
+    with transaction.atomic():
+        # The first statement takes the product's row, so that two publications are in turn.
+        Product.objects.filter(pk=product.pk).update(description=file.description)
+        product.description = file.description
+        others = Definition.objects.filter(current_of=product).exclude(pk=definition.pk)
+        others.update(current_of=None)
+        Definition.objects.filter(pk=definition.pk).update(current_of=product)
+        definition.current_of = product
+        return align_rows(product, file)
+
+
+def current_definition(product: Product) -> Definition:
+    """Return the definition that new runs of the product use.
+
+    Raises NoDefinitionError when nothing has been published yet.
+    """
+    definition = Definition.objects.filter(current_of=product).first()
+    if definition is None:
+        raise NoDefinitionError(product.name)
+    return definition
+
+
+def definition_at(product: Product, commit: str) -> Definition:
+    """Return the definition that a run of the product at ``commit`` uses.
+
+    It is the file at that commit, read once and stored; the present definition for a product that
+    the admin manages or that has no source, and where ``commit`` is empty. Raises BrokenFileError
+    with its problems, FileMissingError where the commit has no file, and SourceUnreachableError.
+    May go to the source's repository, so it is not for within a transaction.
+    """
+    source = Source.objects.filter(product=product).select_related("credential").first()
+    if not commit or source is None or not product.is_file_managed:
+        return current_definition(product)
+    known = CommitFile.objects.filter(product=product, commit=commit).defer("text")
+    row = known.select_related("definition").first()
+    if row is None:
+        row = _read(product, source, commit)
+    if row.definition is None:
+        problems = [Problem.from_document(each) for each in row.problems]
+        raise BrokenFileError(f"{source.path} of {product} at {commit[:12]}", problems)
+    return row.definition
+
+
+def _read(product: Product, source: Source, commit: str) -> CommitFile:
+    data = read_belt_file(source, commit)
+    parsed = parse_isolated(data)
+    problems = [*parsed.problems, *own_problems(product, parsed.file)]
+    usable = parsed.file if not any(each.is_error for each in problems) else None
+    return store_commit_file(
+        product,
+        commit,
+        data=data,
+        problems=problems,
+        definition=store_definition(product, usable) if usable else None,
+        keep=True,
+    )
+
+
+class DatabaseCatalogue:
+    """The products that have a definition, as ``belts.spec.resolve.Catalogue``."""
+
+    def product(self, name: str) -> BeltFile | None:
+        """Return the present file of the product ``name``, None when there is none."""
+        definition = Definition.objects.filter(current_of__name=name).first()
+        return spec_of(definition) if definition else None
