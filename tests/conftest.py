@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django.plugin import DjangoDbBlocker
 
+from tests.own_database import OwnDatabase, PostgresDatabases, SqliteDatabases, connected_to
 from tests.queue_server import QueueServer
-from tests.session import OPTION, begin
+from tests.session import OPTION, SERVER_URL, begin
 
 SESSION = begin()
 
@@ -53,3 +56,35 @@ def queue_server(folder: Path) -> Iterator[QueueServer]:
     server = QueueServer(folder)
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def fresh_databases(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SqliteDatabases | PostgresDatabases]:
+    """What makes migrated databases without rows, on the server of this session."""
+    data = tmp_path_factory.mktemp("fresh")
+    databases = (
+        PostgresDatabases(data, os.environ[SERVER_URL])
+        if SESSION.on_postgres
+        else SqliteDatabases(data)
+    )
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def own_database(
+    folder: Path,
+    fresh_databases: SqliteDatabases | PostgresDatabases,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[OwnDatabase]:
+    """A database that this process and the ones it starts share, by ``environment``."""
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    with (
+        fresh_databases.make(data) as database,
+        connected_to(database),
+        django_db_blocker.unblock(),
+    ):
+        yield database

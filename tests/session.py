@@ -21,7 +21,7 @@ from django.conf import settings
 from tests.postgres import PostgresServer
 
 OPTION = "--postgres"
-_URL = "CONVEYOR_TEST_DATABASE_URL"
+SERVER_URL = "CONVEYOR_TEST_DATABASE_URL"
 #: Nobody listens there: what is published in this process reaches no queue and starts none.
 DEAD_BROKER = "redis://127.0.0.1:9/0"
 
@@ -38,7 +38,7 @@ class Session:
         """Remove what the session made."""
         if self.server is not None:
             self.server.close()
-            os.environ.pop(_URL, None)
+            os.environ.pop(SERVER_URL, None)
         shutil.rmtree(self.data, ignore_errors=True)
 
 
@@ -48,18 +48,20 @@ def begin() -> Session:
     The command line is read here because conftest files below may import models when pytest has
     not parsed its options yet. Workers of pytest-xdist have no command line; they inherit the URL.
     """
-    for name in [name for name in os.environ if name.startswith("CONVEYOR_") and name != _URL]:
+    for name in [
+        name for name in os.environ if name.startswith("CONVEYOR_") and name != SERVER_URL
+    ]:
         del os.environ[name]
-    server = PostgresServer() if OPTION in sys.argv and _URL not in os.environ else None
+    server = PostgresServer() if OPTION in sys.argv and SERVER_URL not in os.environ else None
     if server is not None:
-        os.environ[_URL] = server.url()
-    on_postgres = _URL in os.environ
+        os.environ[SERVER_URL] = server.url()
+    on_postgres = SERVER_URL in os.environ
     data = Path(tempfile.mkdtemp(prefix="conveyor-test-"))
     os.environ["DJANGO_SETTINGS_MODULE"] = "conveyor_site.settings"
     os.environ["CONVEYOR_DATA_DIR"] = str(data)
-    os.environ["CONVEYOR_BROKER_URL"] = DEAD_BROKER
+    os.environ["CONVEYOR_BROKERSERVER_URL"] = DEAD_BROKER
     if on_postgres:
-        os.environ["CONVEYOR_DATABASE_URL"] = os.environ[_URL]
+        os.environ["CONVEYOR_DATABASE_URL"] = os.environ[SERVER_URL]
     else:
         # A file and not memory: threads share it as processes do.
         settings.DATABASES["default"]["TEST"] = {"NAME": str(data / "test.sqlite3")}

@@ -51,7 +51,7 @@ def test_a_new_runner_gets_a_row_and_registering_again_changes_nothing() -> None
 
 def test_a_name_is_refused_while_its_runner_is_heard_of() -> None:
     other = a_runner("one", host="there")
-    with pytest.raises(RunnerNameTakenError, match="runs on there; .* --name") as refused:
+    with pytest.raises(RunnerNameTakenError, match=r"runs on there; .* --name") as refused:
         register_runner(described(), dead_boot=None)
     assert refused.value.heard_at == other.heartbeat_at
     other.refresh_from_db()

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,19 +18,10 @@ from runners.hints import Hint, Publisher
 from runners.models import Runner
 from runs.models import Attempt, JobRun
 from tests.builders import a_belt, a_belt_run, a_product
+from tests.own_database import REPOSITORY
+from tests.waiting import PATIENCE_S, until
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-PATIENCE_S = 30.0
 CHILDREN = ("heart", "slot1", "slot2", "doorbe", "zygote")
-
-
-def until(done: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:
-    """Wait until ``done`` returns something true; fail with ``what`` when it does not come."""
-    deadline = time.monotonic() + patience_s
-    while not done():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"It did not come to pass in {patience_s:g} s: {what}.")
-        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:
@@ -119,7 +109,7 @@ class LivingRunner:
 class Site:
     """Database, queue and work folder of a test; ``default`` is its one queue."""
 
-    def __init__(self, folder: Path, broker_url: str) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self.work_dir = folder / "work"
         self.runners: list[LivingRunner] = []
@@ -127,10 +117,9 @@ class Site:
         self.environment = {
             **{key: text for key, text in os.environ.items() if not key.startswith("CONVEYOR_")},
             "DJANGO_SETTINGS_MODULE": "conveyor_site.settings",
-            "CONVEYOR_DATA_DIR": str(folder / "data"),
             "CONVEYOR_WORK_DIR": str(self.work_dir),
-            "CONVEYOR_BROKER_URL": broker_url,
             "CONVEYOR_TIME_SCALE": "20",
+            **environment,
         }
 
     def start_runner(self, *arguments: str, **environment: str) -> LivingRunner:

@@ -15,7 +15,7 @@ from runners.errors import NoQueueError
 from runners.hints import Hint, Publisher
 from runners.settings_block import CELERY_SETTINGS, transport_options
 from runners.tasks import wake
-from tests.runners.process.conftest import QueueServer
+from tests.queue_server import QueueServer
 
 pytestmark = pytest.mark.processes
 

@@ -11,7 +11,8 @@ import pytest
 
 from runners.errors import NoPlaceError
 from runners.process.places import JOB_UIDS, choose_slots, prepare_places, take_name
-from tests.runners.process.living import REPOSITORY, until
+from tests.own_database import REPOSITORY
+from tests.waiting import until
 
 HOLD = """
 import sys, time

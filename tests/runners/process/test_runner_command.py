@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runners.process.living import REPOSITORY, Site
+from tests.own_database import REPOSITORY
+from tests.runners.process.living import Site
 
 pytestmark = pytest.mark.processes
 

@@ -8,15 +8,15 @@ import pytest
 
 from runners.models import Runner
 from runs.models import Attempt
-from tests.runners.process.conftest import QueueServer
+from tests.queue_server import QueueServer
 from tests.runners.process.living import (
     CHILDREN,
     LivingRunner,
     Site,
     is_alive,
     processes_with,
-    until,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.processes
 

@@ -21,7 +21,8 @@ from runners.process.messages import (
     Wake,
 )
 from runners.process.slot_line import SlotLine
-from tests.runners.process.living import is_alive, until
+from tests.runners.process.living import is_alive
+from tests.waiting import until
 
 
 @pytest.fixture
