@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from runners.executor.shapes import AttemptResult, LogChunk, Orders
-from runs.attempts import AttemptEnd
+from runs.finish import AttemptEnd
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ from runners.process.plan import RunnerPlan
 from runners.protocol import PROTOCOL
 from runners.querysets import claimable_count, unwanted_attempts
 from runners.registry import RunnerDescription, beat, register_runner, retire_runner
-from runs.attempts import lose_attempt, lose_attempts_of_other_boots, renew_leases
+from runs.attempts import renew_leases
+from runs.finish import lose_attempt, lose_attempts_of_other_boots
 
 logger = logging.getLogger(__name__)
 

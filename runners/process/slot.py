@@ -41,14 +41,8 @@ from runners.process.slot_line import SlotLine
 from runners.protocol import PROTOCOL
 from runners.reporting import DatabaseReporter, EndedMeanwhileError, Patience, to_store
 from runners.supervisor.processes import sweep as sweep_processes
-from runs.attempts import (
-    Claim,
-    NextClaim,
-    RunnerFacts,
-    claim_job_run,
-    finish_attempt,
-    give_back_attempt,
-)
+from runs.attempts import Claim, NextClaim, RunnerFacts, claim_job_run
+from runs.finish import finish_attempt, give_back_attempt
 
 logger = logging.getLogger(__name__)
 

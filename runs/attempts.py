@@ -1,0 +1,237 @@
+"""Attempts: claiming a job run, starting it, keeping its lease.
+
+The database decides: a claim, a start and a renewal are guarded updates, so that a hint that comes
+twice, late or never changes nothing but the moment. How attempts end is in ``runs.finish``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
+
+from products.identifiers import uuid7
+from runs.models import Attempt, JobRun
+from runs.release import job_of, read_run
+from runs.states import AttemptState, BeltRunState, JobRunState, Reason
+from runs.transitions import JobKey, Moves, Why, insert_attempt, moving
+
+#: So many of the oldest job runs are tried, where others are quicker.
+_CANDIDATES = 10
+#: The server gives a job this much longer than its runner does, in seconds.
+_DEADLINE_GRACE_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerFacts:
+    """The runner that claims; ``protocol`` is the highest that it understands."""
+
+    id: UUID
+    name: str
+    boot_id: UUID
+    protocol: int
+    isolation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job run that is the claimant's until its lease ends; ``number`` counts attempts from 1."""
+
+    attempt_id: UUID
+    job_run_id: UUID
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextClaim:
+    """A wish to claim the oldest job run of these queues."""
+
+    runner: RunnerFacts
+    queues: Sequence[str]
+    nonce: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a renewal found: attempts that live on, and those of them that are to be cancelled."""
+
+    alive: frozenset[UUID]
+    cancelled: frozenset[UUID]
+
+
+class Candidate(NamedTuple):
+    """A job run that may be claimed, as it was read before its belt run was locked."""
+
+    id: UUID
+    name: str
+    queue: str
+    belt_run_id: UUID
+    last_attempt: int
+    belt_run__state: str
+
+    @property
+    def key(self) -> JobKey:
+        """Return what moving it needs."""
+        return JobKey(self.id, self.name, self.queue)
+
+
+def claim_job_run(
+    runner: RunnerFacts, *, queues: Sequence[str], nonce: UUID, job_run_id: UUID | None = None
+) -> Claim | None:
+    """Claim that job run, or the oldest of the queues; return None when there is none.
+
+    The same nonce returns the same claim, so that a call whose answer was lost can be repeated.
+    """
+    claim = claim_of(nonce)
+    if claim is not None:
+        return claim
+    for candidate in candidates(runner, queues, job_run_id=job_run_id):
+        with moving(candidate.belt_run_id) as moves:
+            claim = claim_candidate(moves, candidate, runner, nonce)
+        if claim is not None:
+            return claim
+    return None
+
+
+def claim_of(nonce: UUID) -> Claim | None:
+    """Return the claim that was made with the nonce, while its attempt is alive."""
+    columns = ("id", "job_run_id", "number")
+    row = Attempt.objects.filter(nonce=nonce, active_key__isnull=False).values_list(*columns)
+    found = row.first()
+    return Claim(*found) if found is not None else None
+
+
+def candidates(
+    runner: RunnerFacts, queues: Sequence[str], *, job_run_id: UUID | None = None
+) -> list[Candidate]:
+    """Return the oldest job runs that the runner may claim, or the named one if it may."""
+    claimable = JobRun.objects.claimable(list(queues), runner.protocol)
+    if job_run_id is not None:
+        claimable = claimable.filter(id=job_run_id)
+    rows = claimable.values_list(*Candidate._fields)[:_CANDIDATES]
+    return [Candidate(*row) for row in rows]
+
+
+def claim_candidate(
+    moves: Moves, candidate: Candidate, runner: RunnerFacts, nonce: UUID
+) -> Claim | None:
+    """Claim a job run whose belt run is held; return None when another was quicker."""
+    attempt_id = uuid7()
+    number = candidate.last_attempt + 1
+    message = f"Claimed by runner {runner.name}."
+    moved = moves.job(
+        candidate.key,
+        JobRunState.QUEUED,
+        JobRunState.STARTING,
+        Why(Reason.CLAIMED, message),
+        attempt_id=attempt_id,
+        last_attempt=number,
+        guard={"cancel_requested_at__isnull": True, "last_attempt": candidate.last_attempt},
+    )
+    if not moved:
+        return None
+    moves.no_hint(candidate.id)
+    insert_attempt(
+        Attempt(
+            id=attempt_id,
+            job_run_id=candidate.id,
+            number=number,
+            nonce=nonce,
+            runner_id=runner.id,
+            runner_name=runner.name[:200],
+            boot_id=runner.boot_id,
+            isolation=runner.isolation,
+            lease_until=_lease_end(),
+            claimed_at=Now(),
+        )
+    )
+    if candidate.belt_run__state == BeltRunState.PENDING:
+        moves.belt(BeltRunState.PENDING, BeltRunState.RUNNING, Why(Reason.CLAIMED, message))
+    return Claim(attempt_id, candidate.id, number)
+
+
+def start_attempt(attempt_id: UUID, *, isolation: str) -> bool:
+    """Commit that the attempt's commands begin now; return False when it is no longer alive.
+
+    Only what this has committed may be executed, and only once. Calling it again after a lost
+    answer returns True.
+    """
+    place = place_of_attempt(attempt_id)
+    if place is None:
+        return False
+    run = read_run(place.belt_run_id)
+    job = job_of(run, place.key.name)
+    after_s = place.timeout_s + (job.post_run_timeout_s if job else 0) + _DEADLINE_GRACE_S
+    with moving(place.belt_run_id) as moves:
+        alive = Attempt.objects.filter(id=attempt_id, lease_until__gt=Now())
+        started = alive.exists() and moves.attempt(
+            attempt_id,
+            AttemptState.STARTING,
+            AttemptState.RUNNING,
+            reason=Reason.STARTED,
+            started_at=Now(),
+            lease_until=_lease_end(),
+            deadline_at=Now() + timedelta(seconds=after_s),
+            isolation=isolation,
+        )
+        if started:
+            why = Why(Reason.STARTED)
+            moves.job(
+                place.key, JobRunState.STARTING, JobRunState.RUNNING, why, attempt_id=attempt_id
+            )
+    return started or Attempt.objects.filter(id=attempt_id, state=AttemptState.RUNNING).exists()
+
+
+def renew_leases(runner_id: UUID, attempt_ids: Collection[UUID]) -> Renewal:
+    """Renew the leases of the runner's attempts that are alive and whose lease has not ended.
+
+    An attempt that is in neither set of the answer is no longer the runner's.
+    """
+    own = Attempt.objects.filter(
+        id__in=attempt_ids, runner_id=runner_id, active_key__isnull=False, lease_until__gt=Now()
+    )
+    own.update(lease_until=_lease_end())
+    rows = list(own.values_list("id", "job_run__cancel_requested_at"))
+    return Renewal(
+        alive=frozenset(attempt_id for attempt_id, _ in rows),
+        cancelled=frozenset(attempt_id for attempt_id, at in rows if at is not None),
+    )
+
+
+class AttemptPlace(NamedTuple):
+    """Where an attempt belongs; nothing of it ever changes."""
+
+    belt_run_id: UUID
+    key: JobKey
+    timeout_s: int
+    number: int
+
+
+def place_of_attempt(attempt_id: UUID) -> AttemptPlace | None:
+    """Return where an attempt belongs, None where there is no such attempt."""
+    row = (
+        Attempt.objects.filter(id=attempt_id)
+        .values_list(
+            "job_run__belt_run_id",
+            "job_run_id",
+            "job_run__name",
+            "job_run__queue",
+            "job_run__timeout_s",
+            "number",
+        )
+        .first()
+    )
+    if row is None:
+        return None
+    belt_run_id, job_run_id, name, queue, timeout_s, number = row
+    return AttemptPlace(belt_run_id, JobKey(job_run_id, name, queue), timeout_s, number)
+
+
+def _lease_end() -> Combinable:
+    return Now() + timedelta(seconds=settings.CONVEYOR_TIMES["lease"])

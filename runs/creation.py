@@ -1,0 +1,219 @@
+"""Making a belt run: everything about it is chosen and frozen in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+from django.db.models import F
+
+from belts.definitions import spec_of
+from belts.models import Belt, Definition
+from belts.spec.problems import Problem
+from belts.spec.references import job_references
+from belts.spec.shapes import BeltSpec, JobSpec
+from products.configuration import current
+from products.identifiers import uuid7
+from products.models import Configuration
+from runs.causes import causes_of
+from runs.edges import plan_edges
+from runs.errors import BeltMissingError, UnresolvedError
+from runs.models import BeltRun, Edge, JobRun, Supplier
+from runs.release import follow_up, look_again, read_run
+from runs.states import JobRunState, Reason
+from runs.suppliers import SupplierChoice, Supply
+from runs.transitions import Why, moving
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What a belt run is made from.
+
+    ``refuse_unresolved`` tells what becomes of a belt whose references name nothing: an error
+    for who asked, or, where nobody waits for an answer, a run that ends as errored at once.
+    """
+
+    belt: Belt
+    definition: Definition
+    cause: str
+    by: str = ""
+    commit: str = ""
+    ref: str = ""
+    branch: str = ""
+    source_url: str = ""
+    on_default_branch: bool = True
+    tainted: bool = False
+    event_id: UUID | None = None
+    upstream: BeltRun | None = None
+    user: Any = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    continue_downstream: bool = True
+    refuse_unresolved: bool = False
+
+
+def create_belt_run(new: NewRun) -> BeltRun:
+    """Return the belt run that ``new`` makes, or the one that the same cause has made already.
+
+    Raises BeltMissingError, and UnresolvedError where that is asked for.
+    """
+    file = spec_of(new.definition)
+    belt = file.belt(new.belt.name)
+    if belt is None:
+        names = [each.name for each in file.belts]
+        raise BeltMissingError(new.belt.product.name, new.belt.name, names, new.commit)
+    made = _made_already(new)
+    if made is not None:
+        return made
+    choice = SupplierChoice(file, belt, causes_of(new.upstream))
+    chosen = {job.name: choice.of(job) for job in belt.jobs}
+    problems = _problems(chosen)
+    if problems and new.refuse_unresolved:
+        every = [problem for each in problems.values() for problem in each]
+        raise UnresolvedError(f"{new.belt}", every)
+    try:
+        run = _insert(new, belt, chosen, problems)
+    except IntegrityError:
+        made = _made_already(new)
+        if made is None:
+            raise
+        return made
+    return run
+
+
+def _made_already(new: NewRun) -> BeltRun | None:
+    """Return the run that the same event or upstream run has made of the belt."""
+    if new.event_id is not None:
+        return BeltRun.objects.filter(event_id=new.event_id, belt=new.belt).first()
+    if new.upstream is not None:
+        return BeltRun.objects.filter(upstream=new.upstream, belt=new.belt).first()
+    return None
+
+
+Chosen = Mapping[str, "list[Supply] | list[Problem]"]
+
+
+def _problems(chosen: Chosen) -> dict[str, list[Problem]]:
+    return {
+        name: [each for each in found if isinstance(each, Problem)]
+        for name, found in chosen.items()
+        if any(isinstance(each, Problem) for each in found)
+    }
+
+
+def _insert(
+    new: NewRun, belt: BeltSpec, chosen: Chosen, problems: Mapping[str, list[Problem]]
+) -> BeltRun:
+    run_id = uuid7()
+    with moving(run_id, is_new=True) as moves:
+        # Taking the belt's row first puts the creations of its runs in turn.
+        Belt.objects.filter(pk=new.belt.pk).update(last_number=F("last_number") + 1)
+        number = Belt.objects.values_list("last_number", flat=True).get(pk=new.belt.pk)
+        run = _belt_run(run_id, new, number)
+        run.save(force_insert=True)
+        moves.begun(Why(Reason.CREATED, new.cause, new.by))
+        rows = _job_runs(run, belt, chosen, problems)
+        moves.insert(rows)
+        edges = plan_edges(
+            run_id, new.belt.product.name, belt, continue_downstream=new.continue_downstream
+        )
+        Edge.objects.bulk_create(edges)
+        suppliers = _suppliers([row[0] for row in rows], chosen)
+        Supplier.objects.bulk_create(suppliers)
+        if any(state != JobRunState.QUEUED for _, state, _ in rows):
+            follow_up(moves, read_run(run_id))
+        if suppliers:
+            # A supplier that ends at this very moment may not see who waits for it.
+            moves.then(look_again(run_id, delay_s=1))
+    run.refresh_from_db()
+    return run
+
+
+def _belt_run(run_id: UUID, new: NewRun, number: int) -> BeltRun:
+    upstream = new.upstream
+    return BeltRun(
+        id=run_id,
+        belt=new.belt,
+        definition=new.definition,
+        number=number,
+        event_id=new.event_id,
+        upstream=upstream,
+        started_by=new.user if getattr(new.user, "pk", None) else None,
+        cause=new.cause[:500],
+        root_id=upstream.root_id_or_own if upstream else None,
+        depth=upstream.depth + 1 if upstream else 0,
+        source_url=new.source_url,
+        commit=new.commit,
+        ref=new.ref,
+        branch=new.branch,
+        on_default_branch=new.on_default_branch,
+        tainted=new.tainted or bool(upstream and upstream.tainted),
+        parameters=dict(new.parameters),
+        continue_downstream=new.continue_downstream,
+    )
+
+
+def _job_runs(
+    run: BeltRun, belt: BeltSpec, chosen: Chosen, problems: Mapping[str, list[Problem]]
+) -> list[tuple[JobRun, JobRunState, Why]]:
+    configuration = current()
+    rows = []
+    for position, job in enumerate(belt.jobs):
+        job_run = new_job_run(run, job, position, configuration)
+        state, why = _first_state(job, chosen[job.name], problems)
+        rows.append((job_run, state, why))
+    return rows
+
+
+def _first_state(
+    job: JobSpec, chosen: Sequence[Any], problems: Mapping[str, list[Problem]]
+) -> tuple[JobRunState, Why]:
+    if job.name in problems:
+        sentences = " ".join(f"{each.message} {each.hint}".strip() for each in problems[job.name])
+        return JobRunState.ERRORED, Why(Reason.INPUT_MISSING, sentences)
+    if problems:
+        names = ", ".join(problems)
+        sentence = f"Nothing was run, because the inputs of job {names} name what does not exist."
+        return JobRunState.SKIPPED, Why(Reason.UPSTREAM_FAILED, sentence)
+    if job.needs or chosen or job_references(job):
+        return JobRunState.WAITING, Why(Reason.CREATED)
+    return JobRunState.QUEUED, Why(Reason.READY)
+
+
+def new_job_run(run: BeltRun, job: JobSpec, position: int, configuration: Configuration) -> JobRun:
+    """Return the row of a job run, not inserted and without a state of its own yet."""
+    timeout_s = job.timeout_s or configuration.default_timeout_s
+    return JobRun(
+        id=uuid7(),
+        belt_run=run,
+        name=job.name,
+        position=position,
+        needs=list(job.needs),
+        queue=job.queue or configuration.default_queue,
+        timeout_s=min(timeout_s, configuration.max_timeout_s),
+    )
+
+
+def _suppliers(job_runs: Sequence[JobRun], chosen: Chosen) -> list[Supplier]:
+    return [
+        supplier_row(job_run, supply)
+        for job_run in job_runs
+        for supply in chosen[job_run.name]
+        if isinstance(supply, Supply)
+    ]
+
+
+def supplier_row(job_run: JobRun, supply: Supply) -> Supplier:
+    """Return the row, not inserted yet, that freezes a supplier of a job run."""
+    return Supplier(
+        id=uuid7(),
+        consumer=job_run,
+        product_name=supply.product,
+        belt_name=supply.belt,
+        job_name=supply.job,
+        belt_run=supply.run,
+        how=supply.how,
+        note=supply.note[:500],
+    )

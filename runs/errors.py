@@ -1,0 +1,116 @@
+"""What can go wrong with runs, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from belts.spec.problems import Problem
+from products.errors import PlatformError, UserError
+from runs.models import BeltRun, JobRun
+
+
+class IllegalMoveError(PlatformError):
+    """A state was to be written that cannot follow the present one."""
+
+    code = "run.illegal-move"
+    http_status = 500
+
+    def __init__(self, what: str, old: str, new: str) -> None:
+        super().__init__(f"A {what} does not go from {old} to {new}. This is a mistake of ours.")
+
+
+class RunFinishedError(UserError):
+    """What has ended cannot be cancelled."""
+
+    code = "run.already-finished"
+    http_status = 409
+
+    def __init__(self, run: BeltRun | JobRun) -> None:
+        super().__init__(f"{run} is already finished ({run.state}), so it cannot be cancelled.")
+
+
+class RunUnfinishedError(UserError):
+    """What has not ended cannot be repeated."""
+
+    code = "run.not-finished"
+    http_status = 409
+
+    def __init__(self, run: BeltRun) -> None:
+        super().__init__(
+            f"{run} is not finished yet ({run.state}). Wait for its end or cancel it, then rerun."
+        )
+
+
+class NothingToRerunError(UserError):
+    """Only what did not succeed was to be repeated, and everything succeeded."""
+
+    code = "run.nothing-failed"
+    http_status = 409
+
+    def __init__(self, run: BeltRun) -> None:
+        super().__init__(f"Every job of {run} succeeded. Rerun all of it instead.")
+
+
+class BeltArchivedError(UserError):
+    """The belt is no longer part of its product's definition."""
+
+    code = "belt.archived"
+    http_status = 409
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The belt {name} is archived: its product's definition no longer has it. Put it back "
+            "into the belt file, or into the admin, to start it again."
+        )
+
+
+class BeltMissingError(UserError):
+    """The definition at the run's commit has no such belt."""
+
+    code = "belt.not-at-commit"
+
+    def __init__(self, product: str, belt: str, known: Sequence[str], commit: str) -> None:
+        place = f"at commit {commit[:12]}" if commit else "in its present definition"
+        names = ", ".join(known) or "none"
+        super().__init__(f"{product} has no belt {belt} {place}. Its belts there: {names}.")
+
+
+class NoSourceToRefError(UserError):
+    """A ref was given for a product that has no repository."""
+
+    code = "source.none"
+
+    def __init__(self, product: str, ref: str) -> None:
+        super().__init__(
+            f"The product {product} has no source, so there is no ref {ref}. Start it without a "
+            "ref, or give the product a source."
+        )
+
+
+class UnresolvedError(UserError):
+    """References or inputs of the belt name what does not exist; ``problems`` says which."""
+
+    code = "belt.unresolved"
+
+    def __init__(self, belt: str, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        sentences = " ".join(f"{each.message} {each.hint}".strip() for each in problems[:5])
+        super().__init__(f"{belt} cannot be started: {sentences}")
+
+
+class NotStartedError(UserError):
+    """An edge has fired, and there is nothing that it may start; the sentence says why."""
+
+    code = "edge.not-started"
+
+
+class ParameterError(UserError):
+    """A parameter has a name or a value that no variable of a job can have."""
+
+    code = "run.parameter"
+
+
+class LogPieceError(PlatformError):
+    """A stored piece of a log cannot be read."""
+
+    code = "log.unreadable"

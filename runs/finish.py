@@ -1,0 +1,284 @@
+"""The ends of attempts: their outputs, what becomes of the job, and all that follows.
+
+One transaction stores the end, hands on the outputs, moves the job run, releases what became ready,
+settles the belt run, fires its edges and, for a slot that is free now, claims the next job run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from belts.spec.shapes import JobSpec, RetrySpec
+from products.identifiers import uuid7
+from runs.attempts import (
+    AttemptPlace,
+    Claim,
+    NextClaim,
+    candidates,
+    claim_candidate,
+    claim_job_run,
+    claim_of,
+    place_of_attempt,
+)
+from runs.logs import ChunkToStore, insert_chunks
+from runs.models import Attempt, BeltRun, JobRun, Output
+from runs.release import follow_up, job_of, read_run
+from runs.retries import MAX_UNSTARTED, kind_of, retry_after
+from runs.states import AttemptState, JobRunState, Reason
+from runs.transitions import Moves, Why, moving
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How an attempt ended; ``outcome`` is succeeded, failed, errored or cancelled.
+
+    ``message`` is a sentence; ``outputs`` are values by name; the figures of the log are those of
+    what the job wrote, so that what is stored can be compared.
+    """
+
+    outcome: str
+    reason: str
+    message: str = ""
+    exit_code: int | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    log_bytes: int | None = None
+    log_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Whether this call stored the end, and the claim that was wished for, if there was one."""
+
+    stored: bool
+    claim: Claim | None = None
+
+
+def finish_attempt(
+    attempt_id: UUID,
+    end: AttemptEnd,
+    *,
+    last_chunks: Sequence[ChunkToStore] = (),
+    claim_next: NextClaim | None = None,
+) -> Finished:
+    """Store the end of an attempt that is alive, with the last pieces of its log, and what follows.
+
+    Nothing is stored for an attempt that has ended already; calling it again after a lost answer
+    changes nothing and returns the same claim.
+    """
+    place = place_of_attempt(attempt_id)
+    stored, claim = False, None
+    if place is not None:
+        with moving(place.belt_run_id) as moves:
+            stored = _end(moves, place, attempt_id, end, last_chunks)
+            if stored and claim_next is not None:
+                claim = _claim_within(moves, claim_next)
+    if claim is None and claim_next is not None:
+        claim = _claim_after(claim_next, is_again=not stored)
+    return Finished(stored, claim)
+
+
+def _claim_within(moves: Moves, wish: NextClaim) -> Claim | None:
+    """Claim in the transaction that is open, if the oldest job run is one of its belt run."""
+    for candidate in candidates(wish.runner, wish.queues)[:1]:
+        if candidate.belt_run_id == moves.belt_run_id:
+            return claim_candidate(moves, candidate, wish.runner, wish.nonce)
+    return None
+
+
+def _claim_after(wish: NextClaim, *, is_again: bool) -> Claim | None:
+    claim = claim_of(wish.nonce) if is_again else None
+    return claim or claim_job_run(wish.runner, queues=wish.queues, nonce=wish.nonce)
+
+
+def give_back_attempt(attempt_id: UUID, *, message: str) -> bool:
+    """End an attempt that has not started, so that another one replaces it.
+
+    Returns False when it is not one of those any more.
+    """
+    return _end_here(attempt_id, AttemptEnd("errored", Reason.RUNNER_LOST, message), ("starting",))
+
+
+def lose_attempt(attempt_id: UUID, message: str) -> bool:
+    """End an attempt whose runner cannot end it; return False when it has ended already.
+
+    One that has not started is replaced. One that has started ends its job as errored, unless the
+    job's author asked for another attempt after a lost runner.
+    """
+    return _end_here(attempt_id, AttemptEnd("errored", Reason.RUNNER_LOST, message))
+
+
+def lose_attempts_of_other_boots(runner_id: UUID, boot_id: UUID) -> int:
+    """End what former starts of a runner have left alive; return how many that were."""
+    rows = Attempt.objects.filter(runner_id=runner_id, active_key__isnull=False)
+    left = rows.exclude(boot_id=boot_id).values_list("id", flat=True)
+    message = "The runner was started anew while it had this job."
+    return sum(lose_attempt(attempt_id, message) for attempt_id in list(left))
+
+
+def end_attempt_by_server(attempt_id: UUID, end: AttemptEnd) -> bool:
+    """End an attempt whose runner did not do it in time; return False when it has ended already."""
+    return _end_here(attempt_id, end)
+
+
+def _end_here(
+    attempt_id: UUID, end: AttemptEnd, states: Sequence[str] = ("starting", "running")
+) -> bool:
+    place = place_of_attempt(attempt_id)
+    if place is None:
+        return False
+    with moving(place.belt_run_id) as moves:
+        return _end(moves, place, attempt_id, end, (), states)
+
+
+# --- One end --------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """How an attempt and its job run stand, read while their belt run is held."""
+
+    run: BeltRun
+    job: JobSpec | None
+    state: AttemptState
+    attempts_made: int
+    cancelled_by: str | None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether something of the user's may have run."""
+        return self.state == AttemptState.RUNNING
+
+
+def _end(
+    moves: Moves,
+    place: AttemptPlace,
+    attempt_id: UUID,
+    end: AttemptEnd,
+    last_chunks: Sequence[ChunkToStore],
+    states: Sequence[str] = ("starting", "running"),
+) -> bool:
+    present = _read(place, attempt_id)
+    if present.state not in states:
+        return False
+    end = _checked(end, present)
+    outcome, reason = AttemptState(end.outcome), Reason(end.reason)
+    figures = {} if end.log_bytes is None else {"log_bytes": end.log_bytes}
+    ended = moves.attempt(
+        attempt_id,
+        present.state,
+        outcome,
+        reason=reason,
+        message=end.message[:4000],
+        exit_code=end.exit_code,
+        log_sha256=end.log_sha256,
+        **figures,
+    )
+    if not ended:
+        return False
+    if last_chunks:
+        insert_chunks(attempt_id, last_chunks)
+    if outcome == AttemptState.SUCCEEDED:
+        _store_outputs(place, attempt_id, end, present.job)
+    if _move_job(moves, place, attempt_id, present, end):
+        follow_up(moves, present.run)
+    return True
+
+
+def _read(place: AttemptPlace, attempt_id: UUID) -> _Present:
+    run = read_run(place.belt_run_id)
+    row: Any = Attempt.objects.values_list(
+        "state",
+        "job_run__attempts_made",
+        "job_run__cancel_requested_at",
+        "job_run__cancel_requested_by",
+    ).get(id=attempt_id)
+    state, made, cancelled_at, by = row
+    return _Present(
+        run=run,
+        job=job_of(run, place.key.name),
+        state=AttemptState(state),
+        attempts_made=made,
+        cancelled_by=by if cancelled_at is not None else None,
+    )
+
+
+def _checked(end: AttemptEnd, present: _Present) -> AttemptEnd:
+    """Return the end; success without a declared output is a failure that names it."""
+    declared = [each.name for each in present.job.outputs] if present.job else []
+    missing = [name for name in declared if name not in end.outputs]
+    if end.outcome != AttemptState.SUCCEEDED or not missing:
+        return end
+    return AttemptEnd(
+        outcome=AttemptState.FAILED,
+        reason=Reason.OUTPUT_MISSING,
+        message=f"The job succeeded without its declared output {', '.join(missing)}.",
+        exit_code=end.exit_code,
+        log_bytes=end.log_bytes,
+        log_sha256=end.log_sha256,
+    )
+
+
+def _store_outputs(
+    place: AttemptPlace, attempt_id: UUID, end: AttemptEnd, job: JobSpec | None
+) -> None:
+    Output.objects.bulk_create(
+        Output(
+            id=uuid7(),
+            job_run_id=place.key.id,
+            attempt_id=attempt_id,
+            name=each.name,
+            type=each.type,
+            value=end.outputs[each.name],
+        )
+        for each in (job.outputs if job else ())
+    )
+
+
+def _move_job(
+    moves: Moves, place: AttemptPlace, attempt_id: UUID, present: _Present, end: AttemptEnd
+) -> bool:
+    """Move the job run to where the end of its attempt leads; return whether that is final."""
+    old = JobRunState(present.state.value)
+    outcome, reason = AttemptState(end.outcome), Reason(end.reason)
+    unstarted = reason == Reason.RUNNER_LOST and not present.has_started
+    if present.cancelled_by is not None and (unstarted or outcome == AttemptState.ERRORED):
+        why = Why(Reason.CANCEL_REQUESTED, f"Cancelled by {present.cancelled_by}.")
+        return moves.job(place.key, old, JobRunState.CANCELLED, why, attempt_id=attempt_id)
+    if unstarted and place.number - present.attempts_made < MAX_UNSTARTED:
+        why = Why(Reason.READY, f"Attempt {place.number} never started: {end.message}")
+        moves.queue(place.key, old, why, number=place.number + 1)
+        return False
+    made = present.attempts_made + 1
+    if present.cancelled_by is None and _try_again(moves, place, present, end, made):
+        JobRun.objects.filter(id=place.key.id).update(attempts_made=made)
+        return False
+    why = Why(reason, end.message)
+    return moves.job(
+        place.key,
+        old,
+        JobRunState(outcome.value),
+        why,
+        attempt_id=attempt_id,
+        attempts_made=made,
+    )
+
+
+def _try_again(
+    moves: Moves, place: AttemptPlace, present: _Present, end: AttemptEnd, made: int
+) -> bool:
+    rule = present.job.retry if present.job else RetrySpec()
+    kind = kind_of(AttemptState(end.outcome), Reason(end.reason))
+    retry = retry_after(rule, kind=kind, exit_code=end.exit_code, attempts_made=made)
+    if retry is None or present.run.cancel_requested_at is not None:
+        return False
+    when = f" in {retry.delay_s:g} s" if retry.delay_s else ""
+    sentence = f"Attempt {place.number}: {end.message} Trying again{when} ({made} of {rule.max})."
+    old = JobRunState(present.state.value)
+    return moves.queue(
+        place.key,
+        old,
+        Why(Reason.RETRY, sentence),
+        number=place.number + 1,
+        delay_s=retry.delay_s,
+    )

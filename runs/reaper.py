@@ -1,0 +1,136 @@
+"""What the server ends or repeats because nobody else did in time; each verb is safe in any number.
+
+Each takes at most ``limit`` rows and returns how many it dealt with. All times are the database's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from products.configuration import current
+from products.models import OutboxRow
+from products.outbox import Consequence, write_outbox
+from runs.finish import AttemptEnd, end_attempt_by_server, lose_attempt
+from runs.models import Attempt, BeltRun, JobRun
+from runs.release import follow_up, read_run, release_belt_run
+from runs.states import CLAIMED, AttemptState, JobRunState, Reason
+from runs.transitions import JobKey, Why, moving
+
+#: So many of the oldest job runs of a queue are announced again at a time.
+_HINTS_A_QUEUE = 32
+
+
+def lose_expired_attempts(limit: int = 200) -> int:
+    """End attempts whose lease has run out for longer than the grace: their runner is lost."""
+    grace = timedelta(seconds=settings.CONVEYOR_TIMES["lost_grace"])
+    expired = Attempt.objects.filter(active_key__isnull=False, lease_until__lt=Now() - grace)
+    rows = expired.order_by("lease_until").values_list("id", "runner_name")[:limit]
+    return sum(
+        lose_attempt(attempt_id, f"The runner {name} was lost: its lease was not renewed in time.")
+        for attempt_id, name in list(rows)
+    )
+
+
+def end_overdue_attempts(limit: int = 200) -> int:
+    """End attempts that run past their deadline, which their runner should have enforced."""
+    overdue = Attempt.objects.filter(state=AttemptState.RUNNING, deadline_at__lt=Now())
+    end = AttemptEnd(
+        AttemptState.FAILED,
+        Reason.TIMED_OUT,
+        "The job ran longer than its timeout, and its runner did not end it.",
+    )
+    return _each(
+        overdue.order_by("deadline_at"), limit, lambda id_: end_attempt_by_server(id_, end)
+    )
+
+
+def force_cancels(limit: int = 200) -> int:
+    """End attempts whose cancel was asked for long ago and that their runner did not end."""
+    patience = timedelta(seconds=settings.CONVEYOR_TIMES["cancel_force"])
+    deaf = Attempt.objects.filter(
+        active_key__isnull=False, job_run__cancel_requested_at__lt=Now() - patience
+    )
+    rows = deaf.order_by("id").values_list("id", "job_run__cancel_requested_by")[:limit]
+    return sum(
+        end_attempt_by_server(
+            attempt_id,
+            AttemptEnd(AttemptState.CANCELLED, Reason.CANCEL_REQUESTED, f"Cancelled by {by}."),
+        )
+        for attempt_id, by in list(rows)
+    )
+
+
+def end_unserved_job_runs(limit: int = 200) -> int:
+    """End job runs that no runner claimed within the site's limit."""
+    limit_s = current().queue_limit_s
+    waiting = JobRun.objects.filter(
+        state=JobRunState.QUEUED, queued_at__lt=Now() - timedelta(seconds=limit_s)
+    ).filter(available_at__lt=Now() - timedelta(seconds=limit_s))
+    rows = waiting.order_by("queued_at").values_list("id", "name", "queue", "belt_run_id")[:limit]
+    return sum(
+        _end_unserved(JobKey(id_, name, queue), belt_run_id, limit_s)
+        for id_, name, queue, belt_run_id in list(rows)
+    )
+
+
+def _end_unserved(key: JobKey, belt_run_id: UUID, limit_s: int) -> bool:
+    sentence = (
+        f"No runner took the job from queue {key.queue} within {limit_s} s. Start a runner with: "
+        f"manage.py runner --queues {key.queue}"
+    )
+    with moving(belt_run_id) as moves:
+        why = Why(Reason.NO_RUNNER, sentence)
+        if not moves.job(key, JobRunState.QUEUED, JobRunState.ERRORED, why):
+            return False
+        follow_up(moves, read_run(belt_run_id))
+    return True
+
+
+def settle_stragglers(limit: int = 200) -> int:
+    """Look at belt runs again in which nothing is claimed or queued and that have not ended."""
+    busy = JobRun.objects.filter(state__in=[JobRunState.QUEUED, *CLAIMED])
+    still = BeltRun.objects.unfinished().exclude(id__in=busy.values("belt_run_id"))
+    ids = list(still.order_by("id").values_list("id", flat=True)[:limit])
+    for belt_run_id in ids:
+        release_belt_run(belt_run_id)
+    return len(ids)
+
+
+def write_hints_again(limit: int = 500) -> int:
+    """Announce job runs again that have been queued for a while: a hint may have been lost."""
+    every = timedelta(seconds=settings.CONVEYOR_TIMES["hint_again"])
+    due = Q(hinted_at__isnull=True, queued_at__lt=Now() - every) | Q(hinted_at__lt=Now() - every)
+    queued = JobRun.objects.filter(due, state=JobRunState.QUEUED, available_at__lte=Now())
+    queues = list(queued.order_by().values_list("queue", flat=True).distinct())
+    written = 0
+    for queue in queues:
+        oldest = queued.filter(queue=queue).order_by("available_at", "id")
+        rows = list(oldest.values_list("id", "last_attempt")[: min(_HINTS_A_QUEUE, limit)])
+        _hint_again(queue, rows)
+        written += len(rows)
+    return written
+
+
+def _hint_again(queue: str, rows: Iterable[tuple[UUID, int]]) -> None:
+    wanted = list(rows)
+    JobRun.objects.filter(id__in=[id_ for id_, _ in wanted], state=JobRunState.QUEUED).update(
+        hinted_at=Now()
+    )
+    write_outbox(
+        Consequence(
+            OutboxRow.Kind.HINT,
+            key=f"hint:{id_}:{last + 1}",
+            payload={"job_run": str(id_), "queue": queue},
+        )
+        for id_, last in wanted
+    )
+
+
+def _each(rows: QuerySet[Attempt], limit: int, end: Callable[[UUID], bool]) -> int:
+    return sum(end(attempt_id) for attempt_id in list(rows.values_list("id", flat=True)[:limit]))

@@ -1,0 +1,182 @@
+"""What follows when job runs have moved: others become ready, edges fire, the belt run ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from belts.definitions import spec_of
+from belts.spec.shapes import BeltSpec, JobSpec
+from products.identifiers import uuid7
+from products.models import OutboxRow
+from products.outbox import Consequence
+from runs.edges import advance_edges
+from runs.inputs import InputMissingError, consume, supplies_of
+from runs.models import BeltRun, JobRun, Supplier
+from runs.readiness import Decision, WaitingJob, decide
+from runs.states import (
+    BELT_FINISHED,
+    FINISHED,
+    BeltRunState,
+    JobRunState,
+    Reason,
+    final_belt_state,
+)
+from runs.transitions import JobKey, Moves, Why, moving
+
+
+def belt_of(run: BeltRun) -> BeltSpec | None:
+    """Return the belt of a run as its frozen definition has it."""
+    return spec_of(run.definition).belt(run.belt.name)
+
+
+def job_of(run: BeltRun, name: str) -> JobSpec | None:
+    """Return a job of a run as its frozen definition has it."""
+    belt = belt_of(run)
+    return belt.job(name) if belt is not None else None
+
+
+def read_run(belt_run_id: UUID) -> BeltRun:
+    """Return a belt run with what its verbs need of it."""
+    runs = BeltRun.objects.select_related("belt__product", "definition")
+    run: BeltRun = runs.defer("definition__document").get(id=belt_run_id)
+    return run
+
+
+def release_belt_run(belt_run_id: UUID) -> None:
+    """Look at a belt run again: release, settle and fire what its present states allow."""
+    if not BeltRun.objects.unfinished().filter(id=belt_run_id).exists():
+        return
+    with moving(belt_run_id) as moves:
+        follow_up(moves, read_run(belt_run_id))
+
+
+def follow_up(moves: Moves, run: BeltRun) -> None:
+    """Do all that follows from the present states of the run's job runs.
+
+    ``run`` was read after its row was locked.
+    """
+    counts = _counts(run.id)
+    if counts[JobRunState.WAITING]:
+        _release_waiting(moves, run)
+        counts = _counts(run.id) if moves.moved else counts
+    state = _settle(moves, run, counts)
+    if state in BELT_FINISHED or any(each in FINISHED for each in moves.moved.values()):
+        advance_edges(moves, _states(run.id), state)
+        _tell_consumers(moves, run.id)
+
+
+def _counts(run_id: UUID) -> Counter[JobRunState]:
+    states = JobRun.objects.filter(belt_run_id=run_id).order_by().values_list("state", flat=True)
+    return Counter(JobRunState(state) for state in states)
+
+
+def _states(run_id: UUID) -> dict[str, JobRunState]:
+    rows = JobRun.objects.filter(belt_run_id=run_id).order_by().values_list("name", "state")
+    return {name: JobRunState(state) for name, state in rows}
+
+
+# --- Waiting jobs ---------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A job run of the belt run that is looked at."""
+
+    key: JobKey
+    needs: tuple[str, ...]
+    state: JobRunState
+    message: str
+
+
+def _release_waiting(moves: Moves, run: BeltRun) -> None:
+    rows = _rows(run.id)
+    waiting = {name: row for name, row in rows.items() if row.state == JobRunState.WAITING}
+    states = {name: row.state for name, row in rows.items() if name not in waiting}
+    supplies = supplies_of([row.key.id for row in waiting.values()])
+    while waiting:
+        jobs = [
+            WaitingJob(name, row.needs, tuple(supplies.get(row.key.id, ())))
+            for name, row in waiting.items()
+        ]
+        done = _carry_out(moves, run, waiting, decide(jobs, states))
+        states |= done
+        waiting = {name: row for name, row in waiting.items() if name not in done}
+        if not any(state in FINISHED for state in done.values()):
+            return
+
+
+def _rows(run_id: UUID) -> dict[str, _Row]:
+    columns = ("id", "name", "queue", "needs", "state", "message")
+    rows = JobRun.objects.filter(belt_run_id=run_id).order_by("position").values_list(*columns)
+    return {
+        name: _Row(JobKey(id_, name, queue), tuple(needs), JobRunState(state), message)
+        for id_, name, queue, needs, state, message in rows
+    }
+
+
+def _carry_out(
+    moves: Moves, run: BeltRun, waiting: Mapping[str, _Row], decisions: Iterable[Decision]
+) -> dict[str, JobRunState]:
+    """Carry out the decisions; return the new states of the job runs that moved."""
+    done: dict[str, JobRunState] = {}
+    for decision in decisions:
+        row = waiting[decision.name]
+        if decision.state == JobRunState.WAITING:
+            _say(row, decision.sentence)
+        elif decision.state == JobRunState.QUEUED:
+            done[decision.name] = _queue(moves, run, row.key)
+        else:
+            why = Why(decision.reason, decision.sentence)
+            moves.job(row.key, JobRunState.WAITING, decision.state, why)
+            done[decision.name] = decision.state
+    return done
+
+
+def _say(row: _Row, sentence: str) -> None:
+    if sentence != row.message:
+        JobRun.objects.filter(id=row.key.id).update(message=sentence)
+
+
+def _queue(moves: Moves, run: BeltRun, key: JobKey) -> JobRunState:
+    job = job_of(run, key.name)
+    try:
+        if job is not None:
+            consume(key.id, job, run=run)
+    except InputMissingError as error:
+        why = Why(Reason.INPUT_MISSING, str(error))
+        moves.job(key, JobRunState.WAITING, JobRunState.ERRORED, why)
+        return JobRunState.ERRORED
+    moves.queue(key, JobRunState.WAITING, Why(Reason.READY), number=1)
+    return JobRunState.QUEUED
+
+
+# --- The belt run itself, and who waits for it ----------------------------------------------------
+def _settle(moves: Moves, run: BeltRun, counts: Counter[JobRunState]) -> BeltRunState:
+    """Return the state of the belt run, after moving it to its end if all jobs have ended."""
+    present = BeltRunState(run.state)
+    if present in BELT_FINISHED or any(state not in FINISHED for state in counts):
+        return present
+    state = final_belt_state(counts)
+    moves.belt(present, state, Why(Reason.FINISHED))
+    return state
+
+
+def _tell_consumers(moves: Moves, run_id: UUID) -> None:
+    """Have the belt runs looked at whose jobs wait for values of this one."""
+    waiting = (
+        Supplier.objects.filter(belt_run_id=run_id, consumer__state=JobRunState.WAITING)
+        .order_by()
+        .values_list("consumer__belt_run_id", flat=True)
+        .distinct()
+    )
+    for consumer_run_id in waiting:
+        if consumer_run_id != run_id:
+            moves.then(look_again(consumer_run_id))
+
+
+def look_again(belt_run_id: UUID, *, delay_s: float = 0) -> Consequence:
+    """Return the consequence by which a belt run is looked at again."""
+    payload = {"belt_run": str(belt_run_id)}
+    key = f"release:{belt_run_id}:{uuid7()}"
+    return Consequence(OutboxRow.Kind.RELEASE, key, payload, delay_s)

@@ -1,0 +1,236 @@
+"""The one writer of states: every move is guarded, recorded, and follows the tables of ``states``.
+
+All that moves in a belt run is moved inside ``moving(belt_run_id)``: one transaction that first
+locks the belt run's row, so that transactions of one belt run wait for one another and see what
+those before them did. Locks are taken in one order everywhere: belt run, attempt, job run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from products.models import OutboxRow
+from products.outbox import Consequence, write_outbox
+from runs.errors import IllegalMoveError
+from runs.models import Attempt, BeltRun, JobRun, RunEvent
+from runs.states import (
+    ATTEMPT_MOVES,
+    BELT_FINISHED,
+    BELT_MOVES,
+    FINISHED,
+    MOVES,
+    AttemptState,
+    BeltRunState,
+    JobRunState,
+    Reason,
+)
+
+_MESSAGE_CHARACTERS = 4000
+
+
+class Why(NamedTuple):
+    """Why something moves: a reason of the list, its sentence, and who asked, if anybody did."""
+
+    reason: Reason
+    message: str = ""
+    by: str = ""
+
+
+class JobKey(NamedTuple):
+    """A job run as far as moving it needs."""
+
+    id: UUID
+    name: str
+    queue: str
+
+
+@dataclass(slots=True)
+class Moves:
+    """What one transaction moves in one belt run; events and consequences are written at its end.
+
+    ``moved`` are the job runs by name with the states that they were moved to.
+    """
+
+    belt_run_id: UUID
+    moved: dict[str, JobRunState] = field(default_factory=dict)
+    _events: list[RunEvent] = field(default_factory=list)
+    _consequences: list[Consequence] = field(default_factory=list)
+    _hints: dict[UUID, Consequence] = field(default_factory=dict)
+
+    def job(
+        self,
+        key: JobKey,
+        old: JobRunState,
+        new: JobRunState,
+        why: Why,
+        *,
+        attempt_id: UUID | None = None,
+        guard: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> bool:
+        """Move a job run; return False when it was not in ``old`` any more.
+
+        ``guard`` are further conditions for the move, ``columns`` further columns to write.
+        Raises IllegalMoveError.
+        """
+        if new not in MOVES[old]:
+            raise IllegalMoveError("job run", old, new)
+        written = {"reason": why.reason, "message": _cut(why.message), **_job_times(new), **columns}
+        guarded = JobRun.objects.filter(id=key.id, state=old, **(guard or {}))
+        if not guarded.update(state=new, **written):
+            return False
+        self.moved[key.name] = new
+        self._event(old, new, why, job_run_id=key.id, attempt_id=attempt_id)
+        return True
+
+    def queue(
+        self, key: JobKey, old: JobRunState, why: Why, *, number: int, delay_s: float = 0
+    ) -> bool:
+        """Move a job run to queued, to be claimed from ``delay_s`` seconds on, with a hint.
+
+        ``number`` is that of the attempt which it waits for.
+        """
+        available_at = Now() + timedelta(seconds=delay_s)
+        if not self.job(key, old, JobRunState.QUEUED, why, available_at=available_at):
+            return False
+        self.hint(key, number=number, delay_s=delay_s)
+        return True
+
+    def hint(self, key: JobKey, *, number: int, delay_s: float = 0) -> None:
+        """Have runners be told, once this is committed, that the job run can be claimed."""
+        self._hints[key.id] = Consequence(
+            OutboxRow.Kind.HINT,
+            key=f"hint:{key.id}:{number}",
+            payload={"job_run": str(key.id), "queue": key.queue},
+            delay_s=delay_s,
+        )
+
+    def no_hint(self, job_run_id: UUID) -> None:
+        """Have nobody be told: the job run was claimed in this transaction."""
+        self._hints.pop(job_run_id, None)
+
+    def attempt(
+        self, attempt_id: UUID, old: AttemptState, new: AttemptState, **columns: Any
+    ) -> bool:
+        """Move an attempt; return False when it was not in ``old`` any more.
+
+        Raises IllegalMoveError.
+        """
+        if new not in ATTEMPT_MOVES[old]:
+            raise IllegalMoveError("attempt", old, new)
+        if new not in (AttemptState.STARTING, AttemptState.RUNNING):
+            columns = {"active_key": None, "finished_at": Now(), **columns}
+        guarded = Attempt.objects.filter(id=attempt_id, state=old)
+        return bool(guarded.update(state=new, **columns))
+
+    def belt(self, old: BeltRunState, new: BeltRunState, why: Why) -> bool:
+        """Move the belt run; return False when it was not in ``old`` any more.
+
+        Raises IllegalMoveError.
+        """
+        if new not in BELT_MOVES[old]:
+            raise IllegalMoveError("belt run", old, new)
+        time = {"finished_at": Now()} if new in BELT_FINISHED else {"started_at": Now()}
+        guarded = BeltRun.objects.filter(id=self.belt_run_id, state=old)
+        if not guarded.update(state=new, **time):
+            return False
+        self._event(old, new, why)
+        return True
+
+    def insert(self, rows: Iterable[tuple[JobRun, JobRunState, Why]]) -> None:
+        """Insert new job runs in their first states."""
+        made = []
+        for job_run, state, why in rows:
+            job_run.state, job_run.reason = state, why.reason
+            job_run.message = _cut(why.message)
+            for column, time in _job_times(state).items():
+                setattr(job_run, column, time)
+            if state == JobRunState.QUEUED:
+                job_run.available_at = Now()
+                key = JobKey(job_run.id, job_run.name, job_run.queue)
+                self.hint(key, number=1)
+            made.append(job_run)
+            self.moved[job_run.name] = state
+            self._event("", state, why, job_run_id=job_run.id)
+        JobRun.objects.bulk_create(made)
+
+    def then(self, consequence: Consequence) -> None:
+        """Have something happen once this is committed."""
+        self._consequences.append(consequence)
+
+    def begun(self, why: Why) -> None:
+        """Record that the belt run was inserted in its first state."""
+        self._event("", BeltRunState.PENDING, why)
+
+    def close(self) -> None:
+        """Write the events and consequences; the last thing in the transaction."""
+        RunEvent.objects.bulk_create(self._events)
+        write_outbox([*self._consequences, *self._hints.values()])
+
+    def _event(
+        self,
+        old: str,
+        new: str,
+        why: Why,
+        *,
+        job_run_id: UUID | None = None,
+        attempt_id: UUID | None = None,
+    ) -> None:
+        self._events.append(
+            RunEvent(
+                belt_run_id=self.belt_run_id,
+                job_run_id=job_run_id,
+                attempt_id=attempt_id,
+                old=old,
+                new=new,
+                reason=why.reason,
+                message=_cut(why.message),
+                by=why.by[:200],
+            )
+        )
+
+
+@contextmanager
+def moving(belt_run_id: UUID, *, is_new: bool = False) -> Iterator[Moves]:
+    """Move things in a belt run: a transaction that holds its row, which ``is_new`` inserts itself.
+
+    Nothing of it is kept when the block raises.
+    """
+    with transaction.atomic():
+        if not is_new:
+            BeltRun.objects.filter(id=belt_run_id).update(moves=F("moves") + 1)
+        moves = Moves(belt_run_id)
+        yield moves
+        moves.close()
+
+
+def insert_attempt(attempt: Attempt) -> None:
+    """Insert a new attempt; the database refuses a second one that is alive."""
+    attempt.state = AttemptState.STARTING
+    attempt.active_key = attempt.job_run_id
+    attempt.save(force_insert=True)
+
+
+def _job_times(state: JobRunState) -> dict[str, Any]:
+    if state in FINISHED:
+        return {"finished_at": Now()}
+    if state == JobRunState.QUEUED:
+        return {"queued_at": Now(), "hinted_at": None}
+    if state == JobRunState.RUNNING:
+        return {"started_at": Now()}
+    return {}
+
+
+def _cut(message: str) -> str:
+    return (
+        message if len(message) <= _MESSAGE_CHARACTERS else message[: _MESSAGE_CHARACTERS - 1] + "…"
+    )
