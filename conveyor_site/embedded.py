@@ -1,0 +1,225 @@
+"""The embedded queue: a real queue server for sites that have configured none.
+
+Who locks ``CONVEYOR_DATA_DIR/embedded.lock`` starts the server and hands the lock to it, so that
+the lock is held exactly as long as a server lives; others read in the file where it listens. The
+server dies with the process that started it, and whoever needs one next starts another.
+
+It keeps nothing on disk and listens on a socket in a folder of its own user only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import stat
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from django.conf import settings
+
+from conveyor_site.embedded_server import EmbeddedServer
+from products.errors import PlatformError
+
+LOCK_NAME = "embedded.lock"
+FOLDER_NAME = "queue"
+SOCKET_NAME = "queue.sock"
+LOG_NAME = "queue.log"
+
+#: A server has so long to start, here or in another process.
+START_S = 5.0
+#: A server that listens and does not answer for so long is not waited for.
+SILENT_S = 1.0
+_LOOK_EVERY_S = 0.02
+#: What the kernel's address of a socket can hold, with its end (see unix(7)).
+_LONGEST_PATH = 107
+_MEMORY = "256mb"
+
+_turn = threading.Lock()
+_own: list[EmbeddedServer] = []
+
+
+class EmbeddedQueueError(PlatformError):
+    """The embedded queue could not be started or does not answer."""
+
+    code = "queue.embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens, and its process; the content of the lock file."""
+
+    socket: str
+    pid: int
+
+
+def ensure_embedded_queue() -> str:
+    """Return the URL of the embedded queue, after starting it if no process has.
+
+    Raises EmbeddedQueueError with a sentence. Call it again whenever the queue seems to be gone.
+    """
+    with _turn:
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            place = _place_of_another() or _started_here()
+            if place is not None:
+                return _url(place)
+            time.sleep(_LOOK_EVERY_S)
+    raise EmbeddedQueueError(
+        f"The embedded queue was started by another process and does not answer in {START_S:g} "
+        f"seconds; {_folder() / LOG_NAME} may tell why. Stop that process, or set "
+        "CONVEYOR_BROKER_URL."
+    )
+
+
+def _url(place: Place) -> str:
+    return f"redis+socket://{quote(place.socket)}"
+
+
+def _folder() -> Path:
+    return Path(settings.CONVEYOR_DATA_DIR) / FOLDER_NAME
+
+
+def _place_of_another() -> Place | None:
+    """Return where the server listens that some process has started, if it answers."""
+    place = _remembered()
+    return place if place is not None and _answers(place.socket) else None
+
+
+def _remembered() -> Place | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        document = json.loads((Path(settings.CONVEYOR_DATA_DIR) / LOCK_NAME).read_text())
+        return Place(socket=str(document["socket"]), pid=int(document["pid"]))
+    return None
+
+
+def _answers(path: str) -> bool:
+    """Return whether a server answers there; False while it is not there or not ready.
+
+    Raises EmbeddedQueueError for one that is there and silent.
+    """
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(SILENT_S)
+        try:
+            caller.connect(path)
+            caller.sendall(b"PING\r\n")
+            return caller.recv(64).startswith(b"+PONG")
+        except TimeoutError as error:
+            raise EmbeddedQueueError(
+                f"The embedded queue at {path} is there and does not answer."
+            ) from error
+        except OSError:
+            return False
+
+
+def _started_here() -> Place | None:
+    """Return where the server listens that this call has started; None while another has the lock.
+
+    Raises EmbeddedQueueError.
+    """
+    lock = _lock_file()
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    else:
+        return _start(lock)
+    finally:
+        os.close(lock)
+
+
+def _lock_file() -> int:
+    path = Path(settings.CONVEYOR_DATA_DIR) / LOCK_NAME
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise EmbeddedQueueError(
+            f"The embedded queue cannot be started: {path}: {error.strerror}. "
+            "Set CONVEYOR_DATA_DIR to a folder of yours, or CONVEYOR_BROKER_URL."
+        ) from error
+
+
+def _start(lock: int) -> Place:
+    try:
+        _bury_own()
+        folder = _folder()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        path = _socket_path(folder)
+        with suppress(FileNotFoundError):
+            path.unlink()
+        server = EmbeddedServer.start(
+            ["--unixsocket", str(path), "--dir", str(folder), "--maxmemory", _MEMORY],
+            log=folder / LOG_NAME,
+            lock=lock,
+        )
+    except OSError as error:
+        raise EmbeddedQueueError(
+            f"The embedded queue cannot be started: {error}. Set CONVEYOR_BROKER_URL to another."
+        ) from error
+    _own.append(server)
+    place = Place(socket=str(path), pid=server.pid)
+    _remember(lock, place)
+    _wait_for(server, place)
+    return place
+
+
+def _bury_own() -> None:
+    """Bury the server that this process started before: its lock was free, so it is dead."""
+    while _own:
+        _own.pop().end()
+
+
+def _socket_path(folder: Path) -> Path:
+    """Return where to listen: in ``folder``, or in a private one with a shorter name."""
+    path = folder / SOCKET_NAME
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        return path
+    before = _remembered()
+    if before is not None and _is_private(Path(before.socket).parent):
+        return Path(before.socket)
+    return Path(tempfile.mkdtemp(prefix="conveyor-queue-")) / SOCKET_NAME
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        facts = folder.lstat()
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(facts.st_mode)
+        and facts.st_uid == os.geteuid()
+        and stat.S_IMODE(facts.st_mode) == 0o700
+    )
+
+
+def _remember(lock: int, place: Place) -> None:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps(asdict(place)).encode(), 0)
+
+
+def _wait_for(server: EmbeddedServer, place: Place) -> None:
+    deadline = time.monotonic() + START_S
+    while not _answers(place.socket):
+        if not server.is_alive():
+            raise EmbeddedQueueError(
+                f"The embedded queue ended as it was started; {_folder() / LOG_NAME} tells why: "
+                f"{_last_line(_folder() / LOG_NAME)}"
+            )
+        if time.monotonic() > deadline:
+            server.end()
+            raise EmbeddedQueueError(
+                f"The embedded queue was started and did not answer in {START_S:g} seconds."
+            )
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "it said nothing."
