@@ -1,4 +1,4 @@
-"""Publishing hints: telling runners that a job run can be claimed.
+"""Publishing hints: telling runners that a job run can be claimed, and orchestrators of work.
 
 A hint makes haste and decides nothing: what is not published here is published by the reconciler
 or found by the runners' polling. So a broker that is dead or frozen may cost a caller a moment,
@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from kombu import Connection, Producer
@@ -35,12 +35,47 @@ REST_S = (2.0, 60.0)
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 
 
+class Message(Protocol):
+    """What can be published: a task with its one argument, and the queue that it goes to."""
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+
+    @property
+    def argument(self) -> str:
+        """What the task is called with."""
+
+    @property
+    def queue(self) -> str:
+        """The queue."""
+
+    @property
+    def keeps_result(self) -> bool:
+        """Whether operators see what came of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """A job run that can be claimed by the runners of a queue."""
 
     job_run_id: UUID
     queue: str
+
+    @property
+    def task(self) -> str:
+        """Return the name of the task."""
+        return WAKE
+
+    @property
+    def argument(self) -> str:
+        """Return the id of the job run."""
+        return str(self.job_run_id)
+
+    @property
+    def keeps_result(self) -> bool:
+        """Return False: a hint has no result."""
+        return False
 
 
 class Publisher:
@@ -54,12 +89,12 @@ class Publisher:
         self._failures = 0
         self._closed_until = 0.0
 
-    def publish(self, hints: Sequence[Hint]) -> int:
-        """Return how many of the hints, from the first on, the broker took."""
+    def publish(self, messages: Sequence[Message]) -> int:
+        """Return how many of the messages, from the first on, the broker took."""
         if not self._lock.acquire(timeout=PATIENCE_S):
             return 0
         try:
-            return self._publish_all(hints)
+            return self._publish_all(messages)
         finally:
             self._lock.release()
 
@@ -69,14 +104,14 @@ class Publisher:
         if connection is not None:
             _close(connection)
 
-    def _publish_all(self, hints: Sequence[Hint]) -> int:
+    def _publish_all(self, messages: Sequence[Message]) -> int:
         done = 0
         began = time.monotonic()
         if began < self._closed_until:
             return 0
         try:
-            for hint in hints:
-                self._publish_one(hint)
+            for message in messages:
+                self._publish_one(message)
                 done += 1
                 if time.monotonic() - began > PATIENCE_S:
                     break
@@ -87,9 +122,10 @@ class Publisher:
             self._failures = 0
         return done
 
-    def _publish_one(self, hint: Hint) -> None:
-        options: dict[str, Any] = {"queue": queue_of(hint.queue), "producer": self._ready()}
-        app.send_task(WAKE, args=[str(hint.job_run_id)], retry=False, ignore_result=True, **options)
+    def _publish_one(self, message: Message) -> None:
+        options: dict[str, Any] = {"queue": queue_of(message.queue), "producer": self._ready()}
+        options["ignore_result"] = not message.keeps_result
+        app.send_task(message.task, args=[message.argument], retry=False, **options)
 
     def _ready(self) -> Producer:
         if self._producer is None or self._pid != os.getpid():
@@ -127,8 +163,8 @@ def _close(connection: Connection) -> None:
 _publisher = Publisher()
 
 
-def publish_hints(hints: Sequence[Hint]) -> int:
-    """Hand hints to the queue; return how many of them, from the first on, it took.
+def publish_hints(hints: Sequence[Message]) -> int:
+    """Hand hints to their queues; return how many of them, from the first on, were taken.
 
     Never raises for the broker's sake, waits for it about ``PATIENCE_S`` seconds at most, and
     returns 0 at once while the broker rests after a failure. Safe in threads.
