@@ -1,0 +1,148 @@
+"""Periodic duties: what every orchestrator looks after, and one of them does each time.
+
+A duty is a row that is claimed by a guarded update on the database's clock. So no leader is needed,
+and an orchestrator that dies in the middle of a duty leaves it to another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
+
+from belts.schedules import fire_due_schedules
+from conveyor_site.deliver import QUICK, SLOW, deliver_due, publish_due_hints
+from conveyor_site.task_results import remove_old_task_results
+from products.errors import ConveyorError
+from products.models import Duty
+from products.polling import poll_due_sources
+from runners.process.outage import DATABASE_AWAY
+from runs import reaper
+from runs.retention import remove_old_runs
+
+logger = logging.getLogger(__name__)
+
+#: The duty that declares runners lost; see ``postpone``.
+LEASES = "leases"
+
+_ROWS = 200
+_SOURCES = 20
+_RUNS = 50
+_ERROR_LENGTH = 2000
+_WHO_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicDuty:
+    """Work that is due every ``every_s`` seconds, in portions.
+
+    ``do`` returns how much it has done; after a whole ``portion`` it is due again at once.
+    """
+
+    name: str
+    every_s: float
+    do: Callable[[int], int]
+    portion: int = _ROWS
+
+
+def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
+    """Return the duties by lane; ``times`` as CONVEYOR_TIMES.
+
+    Those of a lane are done one after the other. The engine's need nothing but the database, so
+    that they wait for no repository; and no delivery waits until all sources have been looked at.
+    """
+    sweep_s, lease_s = times["sweep"], times["lease"]
+    return {
+        "engine": [
+            PeriodicDuty("hints", sweep_s / 5, publish_due_hints),
+            PeriodicDuty("releases", sweep_s / 5, lambda limit: deliver_due(QUICK, limit)),
+            PeriodicDuty(LEASES, sweep_s, reaper.lose_expired_attempts),
+            PeriodicDuty("overdue-attempts", sweep_s, reaper.end_overdue_attempts),
+            PeriodicDuty("cancels", sweep_s, reaper.force_cancels),
+            PeriodicDuty("stragglers", sweep_s, reaper.settle_stragglers),
+            PeriodicDuty("hints-again", sweep_s, reaper.write_hints_again),
+            PeriodicDuty("queue-limit", lease_s, reaper.end_unserved_job_runs),
+            PeriodicDuty("old-runs", 10 * lease_s, remove_old_runs, _RUNS),
+            PeriodicDuty("old-task-results", 10 * lease_s, remove_old_task_results),
+        ],
+        "deliveries": [
+            PeriodicDuty("deliveries", sweep_s / 5, lambda limit: deliver_due(SLOW, limit)),
+        ],
+        "sources": [
+            PeriodicDuty("schedules", sweep_s, fire_due_schedules),
+            PeriodicDuty("sources", sweep_s / 5, poll_due_sources, _SOURCES),
+        ],
+    }
+
+
+def ensure_duties(duties: Iterable[PeriodicDuty]) -> None:
+    """Make the rows of duties that have none yet."""
+    Duty.objects.bulk_create([Duty(name=duty.name) for duty in duties], ignore_conflicts=True)
+
+
+def do_due_duties(duties: list[PeriodicDuty]) -> int:
+    """Do what is due and nobody else is at, each on its own; return how many duties were done.
+
+    Raises only when the database is away.
+    """
+    by_name = {duty.name: duty for duty in duties}
+    due = Duty.objects.due().filter(name__in=sorted(by_name)).order_by("due_at")
+    return sum(do_duty(by_name[name]) for name in list(due.values_list("name", flat=True)))
+
+
+def do_duty(duty: PeriodicDuty) -> bool:
+    """Do a duty if it is due and nobody else is at it; return whether this call did it.
+
+    An error is kept on its row until the next time goes well. Raises only when the database is
+    away.
+    """
+    until = Now() + timedelta(seconds=settings.CONVEYOR_TIMES["claim_work"])
+    if not Duty.objects.due().filter(name=duty.name).update(claimed_until=until, done_by=_who()):
+        return False
+    try:
+        done = duty.do(duty.portion)
+    except Exception as error:
+        # A duty of any app; whatever it is must not keep the others from being done.
+        if isinstance(error, DATABASE_AWAY):
+            connection.close()
+        _finish(duty, error=_sentence(duty, error))
+    else:
+        _finish(duty, wait_s=0 if done >= duty.portion else duty.every_s)
+    return True
+
+
+def postpone(name: str, seconds: float) -> None:
+    """Let no orchestrator do a duty for so long; one that is put off for longer stays so."""
+    later = Now() + timedelta(seconds=seconds)
+    Duty.objects.filter(name=name).update(due_at=Greatest(F("due_at"), later))
+
+
+def _finish(duty: PeriodicDuty, *, wait_s: float | None = None, error: str = "") -> None:
+    wait = timedelta(seconds=duty.every_s if wait_s is None else wait_s)
+    facts: dict[str, Any] = {"claimed_until": None, "error": error}
+    if not error:
+        facts["done_at"] = Now()
+    # What was put off meanwhile stays so.
+    due_at = Greatest(F("due_at"), Now() + wait)
+    Duty.objects.filter(name=duty.name, done_by=_who()).update(due_at=due_at, **facts)
+
+
+def _sentence(duty: PeriodicDuty, error: Exception) -> str:
+    if isinstance(error, ConveyorError):
+        logger.warning("The duty %s failed: %s", duty.name, error)
+        return str(error)[:_ERROR_LENGTH]
+    logger.error("The duty %s failed by an unexpected error.", duty.name, exc_info=error)
+    return f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
+
+
+def _who() -> str:
+    return f"{socket.gethostname()} {os.getpid()}"[:_WHO_LENGTH]
