@@ -1,0 +1,68 @@
+"""System checks: settings that would break a promise are errors before anything starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from runners.settings_block import CELERY_SETTINGS
+
+#: Each must be smaller than the next: a tree is dead before the server gives its job to another.
+_ORDER = ("alive", "renew", "alive_limit", "silence_term", "silence_kill", "lease")
+#: Renewals that may fail before a tree is told to end.
+_SPARE_RENEWALS = 3
+
+
+def check_times(**_options: Any) -> Sequence[CheckMessage]:
+    """Return what is wrong with the times of the engine (CONVEYOR_TIMES)."""
+    times: dict[str, float] = settings.CONVEYOR_TIMES
+    found = [f"{name} is {value:g}." for name, value in times.items() if value <= 0]
+    found += [
+        f"{first} ({times[first]:g} s) must be smaller than {second} ({times[second]:g} s)."
+        for first, second in pairwise(_ORDER)
+        if times[first] >= times[second]
+    ]
+    if times["renew"] * _SPARE_RENEWALS >= times["silence_term"]:
+        found.append(f"renew must fit {_SPARE_RENEWALS} times into silence_term.")
+    if times["kill_grace"] + times["silence_term"] > times["silence_kill"]:
+        found.append("silence_term and kill_grace together must not be longer than silence_kill.")
+    if times["cancel_force"] <= times["kill_grace"] + times["renew"]:
+        found.append("cancel_force must leave a runner time to renew and kill_grace.")
+    if times["offline"] <= times["renew"] * _SPARE_RENEWALS:
+        found.append(f"offline must be longer than {_SPARE_RENEWALS} times renew.")
+    hint = "Only CONVEYOR_TIME_SCALE may change them, which keeps their ratios."
+    return [Error(f"CONVEYOR_TIMES: {each}", hint=hint, id="conveyor.E001") for each in found]
+
+
+def check_queue(**_options: Any) -> Sequence[CheckMessage]:
+    """Return what is wrong with the settings of Celery."""
+    wanted = {"task_acks_late": False, "task_reject_on_worker_lost": False}
+    return [
+        Error(
+            f"CELERY_SETTINGS: {name} must be {value}, or a message would be acted on twice.",
+            hint="See docs/decisions/0002-runner-processes.md.",
+            id="conveyor.E002",
+        )
+        for name, value in wanted.items()
+        if CELERY_SETTINGS.get(name) is not value
+    ]
+
+
+def check_secrets(**_options: Any) -> Sequence[CheckMessage]:
+    """Return which secrets each machine of a site with a database of its own would make anew."""
+    if settings.CONVEYOR_EMBEDDED:
+        return []
+    return [
+        Warning(
+            f"{name} is not set, but CONVEYOR_DATABASE_URL is: this machine uses one of its own.",
+            hint=f"Set {name} to the same value for all processes of the site.",
+            id="conveyor.W001",
+        )
+        for name in ("CONVEYOR_KEYS", "CONVEYOR_SECRET_KEY")
+        if not os.environ.get(name)
+    ]
