@@ -70,6 +70,7 @@ ALLOWED_HOSTS = sorted(
     | {host for host in os.environ.get("CONVEYOR_ALLOWED_HOSTS", "").split(",") if host}
 )
 CSRF_TRUSTED_ORIGINS = [CONVEYOR_PUBLIC_URL]
+CSRF_FAILURE_VIEW = "conveyor_site.views.csrf_failure"
 INSTALLED_APPS = [
     "conveyor_site.apps.ConveyorSiteConfig",
     "runners.apps.RunnersConfig",

@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+
+import runners.urls
+import runs.urls
+from conveyor_site.health import healthz, readyz
+from conveyor_site.metrics import MetricsView
+from conveyor_site.views import Home, Login, belt_file_schema
 
 urlpatterns = [
+    path("", Home.as_view(), name="home"),
+    path("login/", Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("conveyor_site.api_urls")),
+    path("schema", belt_file_schema, name="belt-file-schema"),
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+    *runs.urls.urlpatterns,
+    *runners.urls.urlpatterns,
 ]
+
+handler400 = "conveyor_site.views.bad_request"
+handler403 = "conveyor_site.views.forbidden"
+handler404 = "conveyor_site.views.not_found"
+handler500 = "conveyor_site.views.server_error"
