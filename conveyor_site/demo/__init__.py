@@ -1,0 +1,1 @@
+"""The demonstration: three example products on a site of their own."""

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from conveyor_site.demo.parts import NotInTimeError, PartEndedError, Parts
+from tests.waiting import until
+
+pytestmark = pytest.mark.processes
+
+SLEEP = "import time; print('here I am', flush=True); time.sleep(600)"
+
+
+def parts_in(folder: Path) -> Parts:
+    environment = {"PATH": os.environ["PATH"], "CONVEYOR_DATA_DIR": str(folder / "data")}
+    return Parts(folder / "logs", environment)
+
+
+def test_a_part_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with parts_in(tmp_path) as parts:
+        parts.start("orchestrator", "no_such_command")
+
+        with pytest.raises(PartEndedError, match=r"orchestrator ended with exit code 1:\n.*no_s"):
+            parts.wait_for(lambda: False, "it serves")
+
+
+def test_what_does_not_come_to_pass_is_named(tmp_path: Path) -> None:
+    with parts_in(tmp_path) as parts:
+        parts.start("runner", "shell", "-v", "0", "-c", SLEEP)
+
+        with pytest.raises(NotInTimeError, match="and has not happened: pigs fly"):
+            parts.wait_for(lambda: False, "pigs fly", patience_s=0.01)
+
+
+def test_parts_end_with_the_block_and_write_into_their_logs(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "runner.log"
+    with parts_in(tmp_path) as parts:
+        parts.start("runner", "shell", "-v", "0", "-c", SLEEP)
+        until(lambda: "here I am" in log.read_text(), "its first words")
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 10
