@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from products.credentials import CredentialMissingError
 from products.errors import PlatformError, UserError
 from products.identifiers import uuid7
 from runners.assignment import Workbench, build_assignment
@@ -206,7 +207,7 @@ class Slot:
             return ending_of(result, self._line.orders(), started=reporter.start_tried)
         except (InterruptedAsideError, EndedMeanwhileError):
             return interrupted(self._line.orders())
-        except SetupError as error:
+        except (SetupError, CredentialMissingError) as error:
             return setup_failure(str(error), reason=error.reason)
         except (UserError, PlatformError, ZygoteGoneError) as error:
             return setup_failure(str(error))
