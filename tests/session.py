@@ -59,7 +59,7 @@ def begin() -> Session:
     data = Path(tempfile.mkdtemp(prefix="conveyor-test-"))
     os.environ["DJANGO_SETTINGS_MODULE"] = "conveyor_site.settings"
     os.environ["CONVEYOR_DATA_DIR"] = str(data)
-    os.environ["CONVEYOR_BROKERSERVER_URL"] = DEAD_BROKER
+    os.environ["CONVEYOR_BROKER_URL"] = DEAD_BROKER
     if on_postgres:
         os.environ["CONVEYOR_DATABASE_URL"] = os.environ[SERVER_URL]
     else:
