@@ -198,7 +198,7 @@ class JobRunValuesSerializer(JobRunSerializer):
     """
 
     inputs = ConsumptionSerializer(source="consumed", many=True, read_only=True)
-    outputs = OutputSerializer(many=True, read_only=True)
+    outputs = OutputSerializer(source="handed_on", many=True, read_only=True)
     suppliers = SupplierSerializer(many=True, read_only=True)
     warning = serializers.SerializerMethodField()
 

@@ -79,6 +79,7 @@ class BeltRunViewSet(ReadViewSet):
             "edges",
             "job_runs__belt_run__belt__product",
             "job_runs__outputs",
+            "job_runs__reused_from__outputs",
             "job_runs__consumed__output",
             "job_runs__suppliers",
         )
@@ -138,7 +139,12 @@ class JobRunViewSet(ReadViewSet):
         if self.action != "retrieve":
             return job_runs
         return job_runs.prefetch_related(
-            "outputs", "consumed__output", "suppliers", "attempts", "run_events"
+            "outputs",
+            "reused_from__outputs",
+            "consumed__output",
+            "suppliers",
+            "attempts",
+            "run_events",
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -83,3 +83,9 @@ class JobRun(models.Model):
     def is_finished(self) -> bool:
         """Whether its state is final."""
         return self.state in FINISHED
+
+    @property
+    def handed_on(self) -> models.QuerySet[Any]:
+        """Return the outputs that it stands for: its own, or those of the job run that it reuses."""
+        producer: JobRun = self.reused_from or self
+        return producer.outputs.all()

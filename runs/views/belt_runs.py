@@ -59,12 +59,13 @@ class BeltRunPage(Page):
 def _add_values(jobs: Sequence[JobRun]) -> None:
     """Give each job run ``values_in``, ``values_out`` and ``supplied``: three queries."""
     ids = [job.id for job in jobs]
+    producers = {job.id: job.reused_from_id or job.id for job in jobs}
     consumed: dict[UUID, list[Consumption]] = defaultdict(list)
     rows = Consumption.objects.filter(consumer__in=ids).select_related("output")
     for consumption in rows.order_by("id"):
         consumed[consumption.consumer_id].append(consumption)
     produced: dict[UUID, list[Output]] = defaultdict(list)
-    for output in Output.objects.filter(job_run__in=ids).order_by("name"):
+    for output in Output.objects.filter(job_run__in=producers.values()).order_by("name"):
         produced[output.job_run_id].append(output)
     supplied: dict[UUID, list[Supplier]] = defaultdict(list)
     suppliers = Supplier.objects.filter(consumer__in=ids).select_related("belt_run")
@@ -72,7 +73,7 @@ def _add_values(jobs: Sequence[JobRun]) -> None:
         supplied[supplier.consumer_id].append(supplier)
     for job in jobs:
         job.values_in = consumed[job.id]  # type: ignore[attr-defined]  # read by the template
-        job.values_out = produced[job.id]  # type: ignore[attr-defined]  # read by the template
+        job.values_out = produced[producers[job.id]]  # type: ignore[attr-defined]  # read by the template
         job.supplied = supplied[job.id]  # type: ignore[attr-defined]  # read by the template
 
 

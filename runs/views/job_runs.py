@@ -45,7 +45,7 @@ class JobRunPage(Page):
             log_after=start,
             log_is_cut=is_cut,
             values_in=job_run.consumed.select_related("output__job_run__belt_run__belt__product"),
-            values_out=job_run.outputs.all(),
+            values_out=job_run.handed_on,
             suppliers=job_run.suppliers.select_related("belt_run"),
             uses=_uses(job_run, visible),
             events=job_run.run_events.order_by("id")[:200],
