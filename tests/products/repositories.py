@@ -69,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
     root: Path
     login: str | None
-    redirect: str | None = None
+    redirect: str | None
+    old: bool
     asked: list[str]
 
     def log_message(self, format: str, *arguments: object) -> None:
@@ -108,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "REQUEST_METHOD": self.command,
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "GIT_PROTOCOL": "" if self.old else self.headers.get("Git-Protocol", ""),
                 "GIT_CONFIG_COUNT": "1",
                 "GIT_CONFIG_KEY_0": "safe.directory",
                 "GIT_CONFIG_VALUE_0": "*",
@@ -142,11 +143,14 @@ class GitServer:
 
 @contextmanager
 def a_git_server(
-    root: Path, *, login: str | None = None, redirect: str | None = None
+    root: Path, *, login: str | None = None, redirect: str | None = None, old: bool = False
 ) -> Iterator[GitServer]:
-    """Serve the repositories below ``root``; ``login`` is ``username:password``."""
+    """Serve the repositories below ``root``; ``login`` is ``username:password``.
+
+    An ``old`` server hands out nothing but the heads of branches and tags.
+    """
     asked: list[str] = []
-    fields = {"root": root, "login": login, "redirect": redirect, "asked": asked}
+    fields = {"root": root, "login": login, "redirect": redirect, "old": old, "asked": asked}
     handler = type("Handler", (_Handler,), fields)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

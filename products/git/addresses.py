@@ -1,0 +1,67 @@
+"""Where a repository's host really is: resolved once, looked at, and pinned for git.
+
+Refused are addresses at which no repository can rightly be, such as a cloud's metadata service,
+and names that turn out to be this machine. Private networks are allowed: repositories live there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+
+from products.git.errors import SourceUnreachableError
+from products.git.urls import GitUrl, is_this_machine
+
+#: Variables that git's HTTP library reads; an operator's proxy and certificates are honoured.
+PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY")
+# The metadata services of clouds that are not link-local.
+_METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def addresses_of(url: GitUrl) -> list[str]:
+    """Return the addresses of the host, best first; none for a path or where a proxy resolves.
+
+    Raises SourceUnreachableError for a name that has none, and for an address that is refused.
+    """
+    if url.scheme == "file" or _goes_through_proxy(url):
+        return []
+    try:
+        answers = socket.getaddrinfo(
+            url.bare_host, url.effective_port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )
+    except OSError as error:
+        raise SourceUnreachableError(
+            str(url),
+            f"the name {url.host} cannot be resolved. Check its spelling and this "
+            "machine's network.",
+        ) from error
+    found = list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
+    for text in found:
+        if _is_refused(ipaddress.ip_address(text), here=is_this_machine(url)):
+            raise SourceUnreachableError(
+                str(url), f"its host is at {text}, where no repository is looked for."
+            )
+    return found
+
+
+def _goes_through_proxy(url: GitUrl) -> bool:
+    if url.scheme == "ssh" or is_this_machine(url):
+        return False
+    return any(os.environ.get(name) for name in PROXY_VARIABLES)
+
+
+def _is_refused(address: _Address, *, here: bool) -> bool:
+    mapped = getattr(address, "ipv4_mapped", None)
+    plain: _Address = mapped or address
+    if plain.is_loopback:
+        return not here
+    return (
+        plain.is_link_local
+        or plain.is_multicast
+        or plain.is_unspecified
+        or str(plain) in _METADATA
+        or (plain.version == 4 and plain.is_reserved)
+    )

@@ -1,0 +1,98 @@
+"""From git's words to sentences for people, which hold no secret and say what helps."""
+
+from __future__ import annotations
+
+import re
+
+from products.git.commands import GitFailedError
+from products.git.errors import SourceUnreachableError
+from products.git.urls import shown
+
+_KNOWN: tuple[tuple[str, str], ...] = (
+    (
+        r"redirect|requested URL returned error: 30\d",
+        "it has moved, and redirects are not followed, as a credential would go with them. Write "
+        "its new address.",
+    ),
+    (
+        r"Authentication failed|could not read (Username|Password)|Permission denied \("
+        r"|requested URL returned error: 40[13]|Invalid username or|Access denied|HTTP Basic",
+        "it lets nobody in without a credential that it knows. Give the source one of kind git "
+        "for https, of kind ssh-key for ssh, and see that it may read this repository.",
+    ),
+    (
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "its host shows another key than before. If that is right, take the old one out of "
+        "known_hosts beside the mirrors, or put the new one into /etc/ssh/ssh_known_hosts.",
+    ),
+    (
+        r"not found|requested URL returned error: 404|does not exist|Could not find repository"
+        r"|does not appear to be a git repository|No such file or directory|not a git repository",
+        "there is no repository at this address, or none that may be seen from here. Check the "
+        "address, and give the source a credential if it is private.",
+    ),
+    (
+        r"Could not resolve|Name or service not known|Temporary failure in name resolution",
+        "the name of its host cannot be resolved. Check its spelling and this machine's network.",
+    ),
+    (
+        r"SSL|certificate|gnutls|TLS",
+        "its certificate is not one that this machine trusts. Name your authority's file in "
+        "SSL_CERT_FILE.",
+    ),
+    (
+        r"timed out|Operation too slow|Timeout",
+        "it did not answer in time. It is looked at again.",
+    ),
+    (
+        r"Connection refused|Failed to connect|Network is unreachable|No route to host"
+        r"|Connection (reset|closed)|Couldn't connect|Empty reply|early EOF|hung up"
+        r"|requested URL returned error: (429|5\d\d)",
+        "its host cannot be reached or does not answer as it should. It is looked at again.",
+    ),
+    (r"cannot run ssh|ssh: not found", "this machine has no ssh. Install it (openssh-client)."),
+    (
+        r"error in (commit|tree|tag|blob)|fsck error|badTree|gitmodules\w+:",
+        "it holds objects that are malformed or made to attack git, which are refused.",
+    ),
+)
+_DAMAGED = re.compile(
+    r"corrupt|bad object|not a git repository|missing (blob|tree|commit)|unable to read"
+    r"|object file .* is empty|packfile|invalid (index-pack|object)|did not send all necessary"
+    r"|loose object"
+)
+_MISSING_COMMIT = re.compile(r"not our ref|couldn't find remote ref|unable to find remote ref")
+_NOT_ADVERTISED = re.compile(r"unadvertised object|does not allow request")
+_FATAL = re.compile(r"(?:fatal|error): ([^\n]{1,200})")
+
+
+def unreachable(url: str, error: GitFailedError, *, timeout_s: float) -> SourceUnreachableError:
+    """Return the error with a sentence for what git said about the repository."""
+    return SourceUnreachableError(shown(url), _why(error, timeout_s))
+
+
+def _why(error: GitFailedError, timeout_s: float) -> str:
+    if error.timed_out:
+        return f"it did not answer within {timeout_s:.0f} s. It is looked at again."
+    for pattern, sentence in _KNOWN:
+        if re.search(pattern, error.stderr, re.IGNORECASE):
+            return sentence
+    fatal = _FATAL.search(error.stderr)
+    said = shown(fatal[1]) if fatal else "nothing that would tell why"
+    plain = "".join(char if char.isprintable() else " " for char in said)
+    return f"git said: {plain.strip()}"
+
+
+def is_damage(error: GitFailedError) -> bool:
+    """Return whether git speaks of damage to what is stored on this machine."""
+    return not error.timed_out and _DAMAGED.search(error.stderr) is not None
+
+
+def is_missing_commit(error: GitFailedError) -> bool:
+    """Return whether the repository said that it does not have the commit."""
+    return _MISSING_COMMIT.search(error.stderr) is not None
+
+
+def is_not_advertised(error: GitFailedError) -> bool:
+    """Return whether the repository hands out nothing but the heads of branches and tags."""
+    return _NOT_ADVERTISED.search(error.stderr) is not None

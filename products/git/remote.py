@@ -1,0 +1,195 @@
+"""Asking a repository what it has, without fetching any of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from products.credentials import OpenedCredential, open_for_source
+from products.git.access import open_access
+from products.git.commands import GitFailedError, OutputTooLongError, run_git
+from products.git.errors import (
+    CommitMissingError,
+    EmptyRepositoryError,
+    RefMissingError,
+    SourceUnreachableError,
+)
+from products.git.failures import unreachable
+from products.git.mirror import ensure_commit, is_ancestor
+from products.git.urls import check_url, shown
+from products.models import Source
+
+LIST_TIMEOUT_S = 20.0
+_HEADS, _TAGS = "refs/heads/", "refs/tags/"
+_PEELED = "^{}"
+_LONGEST_REF = 500
+_LONGEST_BRANCH = 255
+_MOST_BYTES = 64 * 1024 * 1024
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LINE = re.compile(r"(?P<commit>[0-9a-f]{40}|[0-9a-f]{64})\t(?P<ref>[!-~\x80-\U0010ffff]+)")
+_SYMREF = re.compile(r"ref: refs/heads/(?P<branch>[!-~\x80-\U0010ffff]+)\tHEAD")
+_USUAL_BRANCHES = ("main", "master", "trunk")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRefs:
+    """What a repository has: ``refs`` are full names of branches and tags with their commits.
+
+    An annotated tag stands with the commit that it names. ``default_branch`` and ``head_commit``
+    are empty for a repository without commits.
+    """
+
+    default_branch: str
+    head_commit: str
+    refs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRef:
+    """The one commit that somebody asked for; ``branch`` is empty for a tag."""
+
+    commit: str
+    ref: str
+    branch: str
+    on_default_branch: bool
+
+
+def mirrors_folder() -> Path:
+    """Return the folder of the orchestrator's own mirrors."""
+    return Path(settings.CONVEYOR_DATA_DIR) / "mirrors"
+
+
+def list_refs(url: str, *, credential: OpenedCredential | None = None) -> RemoteRefs:
+    """Return the branches and tags of a repository that this site allows.
+
+    Raises SourceUrlError, SourceCredentialError and SourceUnreachableError.
+    """
+    check_url(url)
+    return ask_refs(url, credential)
+
+
+def ask_refs(url: str, credential: OpenedCredential | None) -> RemoteRefs:
+    """Return what ``list_refs`` does, of an address that was checked; touches no database."""
+    mirrors = mirrors_folder()
+    mirrors.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open_access(url, credential, mirrors) as (address, access):
+        try:
+            # No patterns: an old server would not tell the symbolic HEAD.
+            listed = run_git(
+                ["ls-remote", "--quiet", "--symref", "--end-of-options", address],
+                access=access,
+                timeout_s=LIST_TIMEOUT_S,
+                limit_bytes=_MOST_BYTES,
+            )
+        except GitFailedError as error:
+            raise unreachable(url, error, timeout_s=LIST_TIMEOUT_S) from error
+        except OutputTooLongError as error:
+            raise SourceUnreachableError(
+                shown(url), "it has more branches and tags than can be looked at."
+            ) from error
+    return _refs_of(listed.decode("utf-8", errors="surrogateescape"))
+
+
+def _refs_of(text: str) -> RemoteRefs:
+    refs: dict[str, str] = {}
+    head, default = "", ""
+    for line in text.split("\n"):
+        symbolic = _SYMREF.fullmatch(line)
+        if symbolic is not None:
+            default = symbolic["branch"]
+        match = _LINE.fullmatch(line)
+        if match is None:
+            continue
+        ref = match["ref"]
+        if ref == "HEAD":
+            head = match["commit"]
+        elif _is_kept(ref):
+            refs[ref.removesuffix(_PEELED)] = match["commit"]
+    default = _default_branch(default, head, refs)
+    return RemoteRefs(default, refs.get(_HEADS + default, ""), refs)
+
+
+def _is_kept(ref: str) -> bool:
+    """Return whether the ref is a branch or tag that the database can hold."""
+    if any("\ud800" <= char <= "\udfff" for char in ref):
+        return False
+    if ref.startswith(_HEADS):
+        return len(ref) - len(_HEADS) <= _LONGEST_BRANCH
+    return ref.startswith(_TAGS) and len(ref) <= _LONGEST_REF
+
+
+def _default_branch(told: str, head: str, refs: Mapping[str, str]) -> str:
+    """Return the branch that HEAD means; one that is not there means the usual or only one."""
+    if _HEADS + told in refs:
+        return told
+    branches = [ref.removeprefix(_HEADS) for ref in refs if ref.startswith(_HEADS)]
+    candidates = [each for each in branches if not head or refs[_HEADS + each] == head]
+    usual = [each for each in _USUAL_BRANCHES if each in candidates]
+    if usual:
+        return usual[0]
+    return candidates[0] if len(candidates) == 1 else ""
+
+
+# --- One ref --------------------------------------------------------------------------------------
+def resolve_ref(source: Source, ref: str = "") -> ResolvedRef:
+    """Return the commit that ``ref`` is now: a branch, tag, full name or full commit id.
+
+    Nothing means the head of the default branch. Raises RefMissingError, EmptyRepositoryError,
+    CommitMissingError, and what ``list_refs`` and ``open_for_source`` raise.
+    """
+    credential = open_for_source(source)
+    remote = list_refs(source.url, credential=credential)
+    if ref in ("", "HEAD"):
+        if not remote.head_commit:
+            raise EmptyRepositoryError(shown(source.url))
+        return _named(remote, _HEADS + remote.default_branch)
+    for name in (ref, _HEADS + ref, _TAGS + ref):
+        if name in remote.refs:
+            return _named(remote, name)
+    if _COMMIT.fullmatch(ref):
+        return _commit(source, remote, ref, credential)
+    known = [name.removeprefix(_HEADS).removeprefix(_TAGS) for name in remote.refs]
+    raise RefMissingError(ref, shown(source.url), known)
+
+
+def _named(remote: RemoteRefs, name: str) -> ResolvedRef:
+    branch = name.removeprefix(_HEADS) if name.startswith(_HEADS) else ""
+    on_default = bool(branch) and branch == remote.default_branch
+    return ResolvedRef(remote.refs[name], name, branch, on_default)
+
+
+def _commit(
+    source: Source, remote: RemoteRefs, commit: str, credential: OpenedCredential | None
+) -> ResolvedRef:
+    """Return what is known of a commit: the branch whose head it is, or the default branch's."""
+    default = _HEADS + remote.default_branch
+    heads = [name for name, head in remote.refs.items() if head == commit]
+    if default in heads:
+        return _named(remote, default)
+    branches = [name for name in heads if name.startswith(_HEADS)]
+    if branches:
+        return _named(remote, branches[0])
+    mirrors = mirrors_folder()
+    mirror = ensure_commit(mirrors, source.url, commit, credential=credential)
+    if remote.head_commit:
+        ensure_commit(mirrors, source.url, remote.head_commit, credential=credential)
+        if is_ancestor(mirror, commit, remote.head_commit):
+            return ResolvedRef(commit, commit, remote.default_branch, on_default_branch=True)
+    return ResolvedRef(commit, commit, "", on_default_branch=False)
+
+
+__all__ = [
+    "CommitMissingError",
+    "RefMissingError",
+    "RemoteRefs",
+    "ResolvedRef",
+    "SourceUnreachableError",
+    "ask_refs",
+    "list_refs",
+    "mirrors_folder",
+    "resolve_ref",
+]

@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from products.credentials import OpenedCredential, set_value
+from products.git.checkouts import open_checkout
+from products.git.commands import Access, GitFailedError, run_git
+from products.git.errors import (
+    CommitMissingError,
+    EmptyRepositoryError,
+    FileMissingError,
+    FileTooLargeError,
+    GitMissingError,
+    RefMissingError,
+    SourceCredentialError,
+    SourceUnreachableError,
+    SourceUrlError,
+)
+from products.git.files import read_belt_file
+from products.git.mirror import ensure_commit
+from products.git.remote import list_refs, resolve_ref
+from products.models import Configuration, Source
+from tests.builders import a_credential, a_product, a_source
+from tests.products.repositories import Repository, a_git_server
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.database,
+    pytest.mark.usefixtures("local_sources"),
+]
+
+PASSWORD = "kestrel-9-canary"
+
+
+@pytest.fixture
+def mirrors(tmp_path: Path) -> Path:
+    return tmp_path / "mirrors"
+
+
+def a_login(password: str = PASSWORD, kind: str = "git") -> OpenedCredential:
+    return OpenedCredential("login", kind, "LOGIN", "ada", password)
+
+
+def source_of(repository: Repository, **fields: str) -> Source:
+    return a_source(None, url=repository.url, **fields)
+
+
+# --- What a repository has ------------------------------------------------------------------------
+def test_branches_and_tags_are_listed_with_the_commits_that_they_name(
+    repository: Repository,
+) -> None:
+    first = repository.commit("one")
+    repository.git("tag", "light")
+    repository.git("tag", "-a", "heavy", "-m", "a tag of its own")
+    side = repository.branch("feature/x")
+    repository.git("update-ref", "refs/pull/1/head", side)
+    remote = list_refs(repository.url)
+    assert (remote.default_branch, remote.head_commit) == ("main", first)
+    assert remote.refs == {
+        "refs/heads/main": first,
+        "refs/heads/feature/x": side,
+        "refs/tags/light": first,
+        "refs/tags/heavy": first,
+    }
+
+
+def test_an_empty_repository_has_nothing(repository: Repository) -> None:
+    remote = list_refs(repository.url)
+    assert (remote.default_branch, remote.head_commit, dict(remote.refs)) == ("", "", {})
+    with pytest.raises(EmptyRepositoryError, match="has no commit"):
+        resolve_ref(source_of(repository))
+
+
+def test_a_head_that_leads_nowhere_means_the_usual_branch(repository: Repository) -> None:
+    commit = repository.commit()
+    repository.branch("side")
+    repository.git("symbolic-ref", "HEAD", "refs/heads/gone")
+    remote = list_refs(repository.url)
+    assert (remote.default_branch, remote.head_commit) == ("main", commit)
+
+
+def test_refs_are_resolved_in_all_their_forms(repository: Repository) -> None:
+    first = repository.commit("one")
+    repository.git("tag", "-a", "v1", "-m", "one")
+    second = repository.commit("two")
+    side = repository.branch("side")
+    source = source_of(repository)
+    for ref in ("", "HEAD", "main", "refs/heads/main", second):
+        found = resolve_ref(source, ref)
+        assert (found.commit, found.ref) == (second, "refs/heads/main")
+        assert (found.branch, found.on_default_branch) == ("main", True)
+    tag = resolve_ref(source, "v1")
+    assert (tag.commit, tag.ref, tag.branch) == (first, "refs/tags/v1", "")
+    assert not tag.on_default_branch
+    branch = resolve_ref(source, side)
+    assert (branch.ref, branch.branch, branch.on_default_branch) == (
+        "refs/heads/side",
+        "side",
+        False,
+    )
+
+
+def test_an_older_commit_is_known_to_be_on_the_default_branch_or_not(
+    repository: Repository,
+) -> None:
+    first = repository.commit("one")
+    repository.commit("two")
+    older = repository.branch("side")
+    repository.git("checkout", "-q", "side")
+    repository.commit("newer on side")
+    repository.git("checkout", "-q", "main")
+    source = source_of(repository)
+    found = resolve_ref(source, first)
+    assert (found.commit, found.branch, found.on_default_branch) == (first, "main", True)
+    assert not resolve_ref(source, older).on_default_branch
+    with pytest.raises(CommitMissingError, match="has no commit 1111"):
+        resolve_ref(source, "1" * 40)
+
+
+def test_a_mistyped_ref_is_answered_with_the_nearest(repository: Repository) -> None:
+    repository.commit()
+    repository.branch("release-2")
+    with pytest.raises(RefMissingError, match="Did you mean release-2"):
+        resolve_ref(source_of(repository), "relaese-2")
+    with pytest.raises(RefMissingError, match="It has main, release-2"):
+        resolve_ref(source_of(repository), "--upload-pack=touch /tmp/x")
+
+
+# --- Failures are sentences -----------------------------------------------------------------------
+def test_a_repository_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreachableError, match="there is no repository at this address"):
+        list_refs(str(tmp_path / "nothing"))
+
+
+def test_a_closed_port_is_said_to_be_unreachable() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(SourceUnreachableError, match="cannot be reached"):
+        list_refs(f"http://127.0.0.1:{port}/x.git")
+
+
+def test_an_ssh_port_that_is_closed_is_said_to_be_unreachable() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(SourceUnreachableError, match="cannot be reached"):
+        list_refs(f"ssh://git@127.0.0.1:{port}/x.git", credential=a_login("key", "ssh-key"))
+
+
+def test_a_server_that_says_nothing_is_given_up_and_git_is_gone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
+        begun = time.monotonic()
+        with pytest.raises(GitFailedError) as failed:
+            run_git(["ls-remote", url], access=Access("http"), timeout_s=0.5)
+        assert failed.value.timed_out
+        assert time.monotonic() - begun < 5
+    assert children_named("git") == []
+
+
+def children_named(name: str) -> list[str]:
+    text = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
+    commands = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in text.split()]
+    return [command for command in commands if command.startswith(name)]
+
+
+def test_a_machine_without_git_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, repository: Repository
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(GitMissingError, match="Install it"):
+        list_refs(repository.url)
+
+
+def test_a_site_that_allows_no_paths_reads_none(repository: Repository) -> None:
+    from_site = source_of(repository)
+    commit = repository.commit(path=".conveyor.yml")
+    Configuration.objects.update(allow_local_sources=False)
+    with pytest.raises(SourceUrlError, match="Allow local sources"):
+        list_refs(repository.url)
+    with pytest.raises(SourceUrlError, match="Allow local sources"):
+        read_belt_file(from_site, commit)
+
+
+# --- Credentials ----------------------------------------------------------------------------------
+def test_a_private_repository_is_read_with_its_credential(
+    repository: Repository, mirrors: Path
+) -> None:
+    commit = repository.commit()
+    with a_git_server(repository.folder.parent, login=f"ada:{PASSWORD}") as server:
+        url = server.url("repository/.git")
+        assert list_refs(url, credential=a_login()).head_commit == commit
+        mirror = ensure_commit(mirrors, url, commit, credential=a_login())
+    assert run_git(["show", f"{commit}:file"], cwd=mirror) == b"text"
+    assert PASSWORD not in "".join(
+        path.read_text(errors="replace") for path in mirrors.rglob("*") if path.is_file()
+    )
+    assert all(PASSWORD not in asked for asked in server.asked)
+
+
+@pytest.mark.parametrize("credential", [None, a_login("something else")])
+def test_a_wrong_or_missing_credential_is_a_sentence_without_it(
+    repository: Repository, credential: OpenedCredential | None
+) -> None:
+    repository.commit()
+    with (
+        a_git_server(repository.folder.parent, login=f"ada:{PASSWORD}") as server,
+        pytest.raises(SourceUnreachableError, match="lets nobody in") as refused,
+    ):
+        list_refs(server.url("repository/.git"), credential=credential)
+    assert "something else" not in str(refused.value)
+
+
+def test_redirects_are_refused_so_that_no_credential_goes_elsewhere(
+    repository: Repository,
+) -> None:
+    repository.commit()
+    with (
+        a_git_server(repository.folder.parent, login=f"ada:{PASSWORD}") as other,
+        a_git_server(repository.folder.parent, redirect=other.address) as server,
+        pytest.raises(SourceUnreachableError, match="it has moved"),
+    ):
+        list_refs(server.url("repository/.git"), credential=a_login())
+    assert other.asked == []
+
+
+def test_a_credential_of_the_wrong_kind_is_refused(repository: Repository) -> None:
+    with pytest.raises(SourceCredentialError, match="kind variable"):
+        list_refs("http://127.0.0.1:1/x.git", credential=a_login(kind="variable"))
+    with pytest.raises(SourceCredentialError, match="one of kind ssh-key"):
+        list_refs("git@127.0.0.1:x.git", credential=a_login())
+
+
+def test_a_mirror_is_not_shared_with_who_may_not_read_the_repository(
+    repository: Repository, mirrors: Path
+) -> None:
+    commit = repository.commit()
+    with a_git_server(repository.folder.parent, login=f"ada:{PASSWORD}") as server:
+        url = server.url("repository/.git")
+        ensure_commit(mirrors, url, commit, credential=a_login())
+        with pytest.raises(SourceUnreachableError, match="lets nobody in"):
+            ensure_commit(mirrors, url, commit)
+
+
+# --- Mirrors --------------------------------------------------------------------------------------
+def test_a_commit_that_is_there_is_there_without_the_repository(
+    repository: Repository, mirrors: Path
+) -> None:
+    commit = repository.commit()
+    mirror = ensure_commit(mirrors, repository.url, commit)
+    shutil.rmtree(repository.folder)
+    begun = time.perf_counter()
+    assert ensure_commit(mirrors, repository.url, commit) == mirror
+    assert time.perf_counter() - begun < 0.1
+
+
+def test_a_commit_that_no_branch_has_any_more_is_fetched_by_its_id(
+    repository: Repository, mirrors: Path
+) -> None:
+    lonely = repository.commit("lonely")
+    repository.git("commit", "-q", "--amend", "-m", "instead")
+    mirror = ensure_commit(mirrors, repository.url, lonely)
+    assert run_git(["show", f"{lonely}:file"], cwd=mirror) == b"lonely"
+
+
+def test_a_server_that_gives_only_heads_is_asked_for_all_of_them(
+    repository: Repository, mirrors: Path, tmp_path: Path
+) -> None:
+    first = repository.commit("one")
+    repository.commit("two")
+    served = tmp_path / "served.git"
+    repository.git("clone", "-q", "--bare", repository.url, str(served))
+    with a_git_server(tmp_path, old=True) as server:
+        url = server.url("served.git")
+        for attempt in ("fetched", "there already"):
+            mirror = ensure_commit(mirrors, url, first)
+            assert run_git(["show", f"{first}:file"], cwd=mirror) == b"one", attempt
+        assert (mirror / "refs/conveyor-heads/main").is_file()
+        with pytest.raises(CommitMissingError, match="pushed over"):
+            ensure_commit(mirrors, url, "2" * 40)
+
+
+def test_a_damaged_mirror_is_made_anew(repository: Repository, mirrors: Path) -> None:
+    first = repository.commit("one")
+    mirror = ensure_commit(mirrors, repository.url, first)
+    for path in (mirror / "objects").rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(b"")
+    second = repository.commit("two")
+    assert ensure_commit(mirrors, repository.url, second) == mirror
+    assert run_git(["show", f"{second}:file"], cwd=mirror) == b"two"
+
+
+def test_no_abbreviated_or_hostile_commit_reaches_git(
+    repository: Repository, mirrors: Path
+) -> None:
+    commit = repository.commit()
+    for text in (commit[:12], "main", "--upload-pack=touch x", f"{commit}\n", ""):
+        with pytest.raises(CommitMissingError):
+            ensure_commit(mirrors, repository.url, text)
+
+
+def _ensure(mirrors: str, url: str, commit: str) -> str:
+    return str(ensure_commit(Path(mirrors), url, commit))
+
+
+def test_many_processes_may_fetch_one_repository_at_once(
+    repository: Repository, mirrors: Path
+) -> None:
+    commits = [repository.commit(str(number)) for number in range(6)]
+    with ProcessPoolExecutor(6, mp_context=get_context("fork")) as pool:
+        wanted = [*commits, *commits]
+        found = list(pool.map(_ensure, [str(mirrors)] * 12, [repository.url] * 12, wanted))
+    assert len(set(found)) == 1
+    for number, commit in enumerate(commits):
+        shown = run_git(["show", f"{commit}:file"], cwd=Path(found[0]))
+        assert shown == str(number).encode()
+    assert [path.suffix for path in mirrors.iterdir() if path.is_dir()] == [".git"]
+
+
+def test_what_is_in_a_mirror_may_be_read_by_who_may_enter_it_whatever_the_umask(
+    repository: Repository, mirrors: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        commit = repository.commit()
+        mirror = ensure_commit(mirrors, repository.url, commit)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(mirror.stat().st_mode) == 0o700
+    for path in mirror.rglob("*"):
+        wanted = 0o555 if path.is_dir() else 0o444
+        assert path.stat().st_mode & wanted == wanted, path
+
+
+def test_hooks_and_settings_of_a_repository_do_nothing(
+    repository: Repository, mirrors: Path, tmp_path: Path
+) -> None:
+    commit = repository.commit(path=".conveyor.yml")
+    canary = tmp_path / "canary"
+    for name in ("reference-transaction", "post-checkout", "pre-auto-gc", "proc-receive"):
+        hook = repository.folder / ".git/hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {canary}\n")
+        hook.chmod(0o755)
+    for setting in ("core.fsmonitor", "core.sshCommand", "uploadpack.packObjectsHook"):
+        repository.git("config", setting, f"touch {canary}")
+    ensure_commit(mirrors, repository.url, commit)
+    checkout = open_checkout(repository.folder)
+    assert checkout is not None
+    checkout.file_at_head(".conveyor.yml")
+    assert not canary.exists()
+
+
+# --- Files ----------------------------------------------------------------------------------------
+def test_the_belt_file_is_read_at_the_commit(repository: Repository) -> None:
+    first = repository.commit("product: one\n", path=".conveyor.yml")
+    second = repository.commit("product: two\n", path=".conveyor.yml")
+    source = source_of(repository)
+    assert read_belt_file(source, first) == b"product: one\n"
+    assert read_belt_file(source, second) == b"product: two\n"
+
+
+def test_the_belt_file_may_lie_elsewhere(repository: Repository) -> None:
+    commit = repository.commit("product: one\n", path="ci/belts *.yml")
+    source = source_of(repository, path="ci/belts *.yml")
+    assert read_belt_file(source, commit) == b"product: one\n"
+
+
+def test_a_missing_file_a_folder_and_a_link_are_told_apart(repository: Repository) -> None:
+    repository.commit(path="folder/file")
+    (repository.folder / "link").symlink_to("/etc/passwd")
+    commit = repository.commit()
+    for path, said in (
+        (".conveyor.yml", "There is no file .conveyor.yml"),
+        ("folder", "is a folder"),
+        ("link", "no plain file"),
+    ):
+        source = source_of(repository, path=path)
+        with pytest.raises(FileMissingError, match=said):
+            read_belt_file(source, commit)
+
+
+def test_a_file_that_is_too_large_is_refused(repository: Repository) -> None:
+    commit = repository.commit("#" * (256 * 1024 + 1), path=".conveyor.yml")
+    with pytest.raises(FileTooLargeError, match="256 KiB"):
+        read_belt_file(source_of(repository), commit)
+
+
+def test_a_private_belt_file_is_read_with_the_sources_credential(repository: Repository) -> None:
+    commit = repository.commit("product: one\n", path=".conveyor.yml")
+    product = a_product()
+    credential = a_credential(product, kind="git", username="ada")
+    set_value(credential, PASSWORD)
+    with a_git_server(repository.folder.parent, login=f"ada:{PASSWORD}") as server:
+        url = server.url("repository/.git")
+        source = a_source(product, url=url, credential=credential)
+        assert read_belt_file(source, commit) == b"product: one\n"
+
+
+# --- Checkouts ------------------------------------------------------------------------------------
+def test_a_checkout_tells_where_it_is_from_and_stands(
+    repository: Repository, tmp_path: Path
+) -> None:
+    commit = repository.commit("product: one\n", path=".conveyor.yml")
+    clone = tmp_path / "clone"
+    repository.git("clone", "-q", repository.url, str(clone))
+    (clone / ".conveyor.yml").write_text("product: changed\n")
+    (clone / "below").mkdir()
+    checkout = open_checkout(clone / "below")
+    assert checkout is not None
+    assert (checkout.root, checkout.origin) == (clone, repository.url)
+    assert (checkout.commit, checkout.branch, checkout.default_branch) == (commit, "main", "main")
+    assert checkout.file_at_head(".conveyor.yml") == b"product: one\n"
+    assert checkout.file_in_tree(".conveyor.yml") == b"product: changed\n"
+
+
+def test_a_login_in_the_origin_is_not_taken_over(repository: Repository) -> None:
+    repository.git("remote", "add", "origin", f"https://ada:{PASSWORD}@git.example/x.git")
+    checkout = open_checkout(repository.folder)
+    assert checkout is not None
+    assert checkout.origin == "https://git.example/x.git"
+    assert (checkout.commit, checkout.branch) == ("", "main")
+    with pytest.raises(FileMissingError, match="Nothing is committed"):
+        checkout.file_at_head(".conveyor.yml")
+
+
+def test_a_folder_that_git_does_not_look_after_is_no_checkout(tmp_path: Path) -> None:
+    assert open_checkout(tmp_path) is None
