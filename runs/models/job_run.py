@@ -86,6 +86,6 @@ class JobRun(models.Model):
 
     @property
     def handed_on(self) -> models.QuerySet[Any]:
-        """Return the outputs that it stands for: its own, or those of the job run that it reuses."""
+        """Return the outputs that it stands for: its own, or those of what it reuses."""
         producer: JobRun = self.reused_from or self
         return producer.outputs.all()

@@ -14,6 +14,7 @@ from runs.models import BeltRun
 
 SHOWN_RUNS = 8
 _PAGE = 100
+_SHOWN_EVENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class ProductPage(Page):
             archived=[each for each in shown if each.belt.archived_at is not None],
             triggers=product.triggers.all(),
             last_file=last_file.filter(on_default_branch=True).first() or last_file.first(),
+            events=product.events.order_by("-id")[:_SHOWN_EVENTS],
             runs=sorted(runs, key=lambda run: run.id, reverse=True)[:10],
             may_operate=may_operate(self.request, product),
             **path,
