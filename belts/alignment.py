@@ -48,6 +48,12 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.created or self.changed or self.removed)
 
+    def __iadd__(self, more: Changes) -> Changes:
+        self.created += more.created
+        self.changed += more.changed
+        self.removed += more.removed
+        return self
+
 
 def align_rows(product: Product, file: BeltFile) -> Changes:
     """Make the product's rows say what ``file`` says, in the transaction that is open."""

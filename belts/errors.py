@@ -60,7 +60,18 @@ class FileManagedError(UserError):
         )
 
 
-class SourceUnreadableError(UserError):
-    """What was to be imported is not there or cannot be read."""
+class ImportSourceError(UserError):
+    """What was to be imported is nothing that can be."""
 
-    code = "import.unreadable"
+    code = "import.source"
+
+
+class RepeatedProductError(UserError):
+    """Two of the sources of one import describe the same product."""
+
+    code = "import.repeated"
+
+    def __init__(self, product: str, first: str) -> None:
+        super().__init__(
+            f"The product {product} is described by {first} already; import one of them."
+        )

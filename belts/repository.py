@@ -1,0 +1,87 @@
+"""Which repository a product that is being imported has."""
+
+from __future__ import annotations
+
+from belts.definitions import spec_of
+from belts.models import Definition
+from belts.reading import ReadFile
+from belts.spec.matching import declared_source, no_source
+from belts.spec.names import quoted
+from belts.spec.problems import Problem
+from belts.spec.shapes import BeltFile
+from products.git.errors import SourceUrlError
+from products.git.urls import check_url, same_repository
+from products.models import Product, Source
+
+
+def choose_repository(
+    file: BeltFile, read: ReadFile, *, given: str = ""
+) -> tuple[str | None, list[Problem]]:
+    """Return the URL of the product's repository, None if it has none, and what to warn of.
+
+    It is, first match: what the file names as ``source``; ``given`` by the operator; where the file
+    was read from, now or before; the one that its triggers name. Raises SourceUrlError when one
+    that somebody chose may not be used; one that merely came along is passed over with a warning.
+    """
+    chosen = file.source or given or read.url
+    if chosen:
+        check_url(chosen)
+        return chosen, []
+    warnings: list[Problem] = []
+    for url in (read.origin, _from_before(file.product), _named_by_triggers(file)):
+        if not url:
+            continue
+        try:
+            check_url(url)
+        except SourceUrlError as error:
+            warnings.append(_unusable(url, error))
+        else:
+            return url, warnings
+    return None, warnings or [no_source(file)]
+
+
+def _from_before(product: str) -> str | None:
+    """Return the source that the product has, unless it only followed from its last file."""
+    source = Source.objects.filter(product__name=product).first()
+    if source is None:
+        return None
+    last = Definition.objects.filter(current_of__name=product).first()
+    said = declared_source(spec_of(last), same_repository=same_repository) if last else None
+    return None if said and same_repository(said, source.url) else source.url
+
+
+def _named_by_triggers(file: BeltFile) -> str | None:
+    return declared_source(file, same_repository=same_repository)
+
+
+def _unusable(url: str, error: SourceUrlError) -> Problem:
+    return Problem(
+        "product.no-source",
+        "warning",
+        f"The repository {quoted(url)} cannot be the product's: {error}",
+        "Name another under source:, or with --source URL.",
+        path="source",
+    )
+
+
+def other_repository(product: Product, file: BeltFile) -> list[Problem]:
+    """Return the warning that a pushed file names another ``source`` than the product has, if so.
+
+    A push does not move a product to another repository, where its credential would be sent.
+    """
+    source = Source.objects.filter(product=product).first()
+    if file.source is None or source is None or same_repository(file.source, source.url):
+        return []
+    mark = file.marks.get("source")
+    return [
+        Problem(
+            "product.other-source",
+            "warning",
+            f"The file names the repository {quoted(file.source)}, and {product} stays with"
+            f" {quoted(source.url)}.",
+            "If the product is to move, import the file, or change its source in the admin.",
+            "source",
+            mark.line if mark else None,
+            mark.column if mark else None,
+        )
+    ]
