@@ -194,8 +194,14 @@ def test_a_wrong_name_of_another_product_is_told_when_files_are_compared(
 
 def test_every_code_has_a_case() -> None:
     covered = {code for code, *_ in IN_THE_FILE} | {code for code, *_ in ACROSS}
-    # The two that do not come from reading a text; they have tests of their own.
-    assert set(CODES) - covered == {"file.unparseable", "product.no-source"}
+    # Those that do not come from reading a text; they have tests of their own.
+    assert set(CODES) - covered == {
+        "file.missing",
+        "file.unparseable",
+        "product.no-source",
+        "product.other-name",
+        "product.other-source",
+    }
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
