@@ -22,6 +22,7 @@ from belts.spec.isolated import parse_isolated
 from belts.spec.problems import Problem, in_order
 from belts.spec.resolve import check
 from belts.spec.shapes import BeltFile
+from products.catalogue import restore_product
 from products.errors import ConveyorError
 from products.git.errors import CommitMissingError, FileMissingError, FileTooLargeError
 from products.git.files import read_belt_file
@@ -190,8 +191,7 @@ def _product(name: str, options: ImportOptions, changes: Changes) -> Product:
         _refuse_admin_managed(name)
     elif take_over(product):
         changes.changed.append(f"product {name} (managed by its file now)")
-    if product.archived_at is not None:
-        Product.objects.filter(pk=product.pk).update(archived_at=None)
+    if restore_product(product):
         changes.created.append(f"product {name} (again)")
     return product
 
