@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from products.models import Configuration
 from tests.products.repositories import Repository
@@ -21,7 +21,7 @@ def local_sources(db: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_data_folder(tmp_path: Path, settings: SettingsWrapper) -> Path:
+def own_data_folder(tmp_path: Path, settings: Settings) -> Path:
     """A data folder of the test's own, in which the orchestrator's mirrors lie."""
     folder = tmp_path / "data"
     settings.CONVEYOR_DATA_DIR = folder

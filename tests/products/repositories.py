@@ -6,7 +6,7 @@ import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,13 +35,14 @@ class Repository:
     def url(self) -> str:
         return str(self.folder)
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, given: str | None = None) -> str:
         done = subprocess.run(
             ["git", *arguments],
             cwd=self.folder,
             check=True,
             capture_output=True,
             text=True,
+            input=given,
             env=_ENVIRONMENT,
         )
         return done.stdout.strip()
@@ -71,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     login: str | None
     redirect: str | None
     old: bool
+    meanwhile: Callable[[], None] | None
     asked: list[str]
 
     def log_message(self, format: str, *arguments: object) -> None:
@@ -84,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         self.asked.append(self.path)
+        if self.meanwhile is not None and len(self.asked) == 1:
+            self.meanwhile()
         if self.redirect is not None:
             self.send_response(301)
             self.send_header("Location", self.redirect + self.path)
@@ -143,14 +147,27 @@ class GitServer:
 
 @contextmanager
 def a_git_server(
-    root: Path, *, login: str | None = None, redirect: str | None = None, old: bool = False
+    root: Path,
+    *,
+    login: str | None = None,
+    redirect: str | None = None,
+    old: bool = False,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[GitServer]:
     """Serve the repositories below ``root``; ``login`` is ``username:password``.
 
-    An ``old`` server hands out nothing but the heads of branches and tags.
+    An ``old`` server hands out nothing but the heads of branches and tags;
+    ``meanwhile`` is called before the first answer.
     """
     asked: list[str] = []
-    fields = {"root": root, "login": login, "redirect": redirect, "old": old, "asked": asked}
+    fields = {
+        "root": root,
+        "login": login,
+        "redirect": redirect,
+        "old": old,
+        "meanwhile": None if meanwhile is None else staticmethod(meanwhile),
+        "asked": asked,
+    }
     handler = type("Handler", (_Handler,), fields)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,0 +1,76 @@
+"""Sources: which repository a product is made from."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from products.errors import UserError
+from products.git.urls import check_url, same_host, same_repository
+from products.models import Product, SeenRef, Source
+
+_PART = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
+_LONGEST_PATH = 500
+
+
+class SourcePathError(UserError):
+    """Something is no path of a file in a repository."""
+
+    code = "source.path"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path[:100]!a} is no path of a file in a repository. Write it from the repository's "
+            "root, without '/' in front and without '.' or '..', as in ci/conveyor.yml."
+        )
+
+
+def check_path(path: str) -> None:
+    """Raise SourcePathError unless a file in a repository may have this path."""
+    parts = path.split("/")
+    is_fine = all(_PART.fullmatch(part) and part not in (".", "..", ".git") for part in parts)
+    if not is_fine or len(path) > _LONGEST_PATH:
+        raise SourcePathError(path)
+
+
+@transaction.atomic
+def set_source(product: Product, url: str, path: str | None = None) -> Source:
+    """Make a repository the product's source, and have it looked at at once; return the source.
+
+    The address is kept as it is written; no path keeps the one that is there. Another repository
+    is looked at as if for the first time. The credential stays only while the address leads to
+    the host that it was given for. Raises SourceUrlError and SourcePathError.
+    """
+    check_url(url)
+    if path is not None:
+        check_path(path)
+    source = Source.objects.select_for_update().filter(product=product).first()
+    if source is None:
+        source = Source(product=product)
+    elif not same_repository(source.url, url):
+        forget_sights(source)
+    if source.url and not same_host(source.url, url):
+        source.credential = None
+    source.url = url
+    source.path = path if path is not None else source.path
+    look_at_once(source)
+    source.save()
+    source.refresh_from_db()
+    return source
+
+
+def forget_sights(source: Source) -> None:
+    """Have the next look be the first one; the caller stores the source."""
+    SeenRef.objects.filter(source=source).delete()
+    source.first_seen_at = None
+    source.default_branch = source.head_commit = ""
+    source.polled_at = None
+
+
+def look_at_once(source: Source) -> None:
+    """Have the next look be due, and one that is going on write nothing; the caller stores it."""
+    source.due_at = Now()
+    source.claimed_until = None
+    source.error = ""
