@@ -27,7 +27,7 @@ from products.models import Duty
 from products.polling import poll_due_sources
 from runners.process.outage import DATABASE_AWAY
 from runs import reaper
-from runs.retention import remove_old_runs
+from runs.retention import remove_old_events, remove_old_runs
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,15 @@ _WHO_LENGTH = 200
 class PeriodicDuty:
     """Work that is due every ``every_s`` seconds, in portions.
 
-    ``do`` returns how much it has done; after a whole ``portion`` it is due again at once.
+    ``do`` returns how much it has done; after a whole ``portion`` it is due again at once, unless
+    it ``waits`` because what it has looked at may look the same next time.
     """
 
     name: str
     every_s: float
     do: Callable[[int], int]
     portion: int = _ROWS
+    waits: bool = False
 
 
 def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
@@ -68,10 +70,11 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
             PeriodicDuty(LEASES, sweep_s, reaper.lose_expired_attempts),
             PeriodicDuty("overdue-attempts", sweep_s, reaper.end_overdue_attempts),
             PeriodicDuty("cancels", sweep_s, reaper.force_cancels),
-            PeriodicDuty("stragglers", sweep_s, reaper.settle_stragglers),
-            PeriodicDuty("hints-again", sweep_s, reaper.write_hints_again),
+            PeriodicDuty("stragglers", 5 * sweep_s, reaper.settle_stragglers, waits=True),
+            PeriodicDuty("hints-again", sweep_s, reaper.write_hints_again, waits=True),
             PeriodicDuty("queue-limit", lease_s, reaper.end_unserved_job_runs),
             PeriodicDuty("old-runs", 10 * lease_s, remove_old_runs, _RUNS),
+            PeriodicDuty("old-events", 10 * lease_s, remove_old_events),
             PeriodicDuty("old-task-results", 10 * lease_s, remove_old_task_results),
         ],
         "deliveries": [
@@ -116,7 +119,8 @@ def do_duty(duty: PeriodicDuty) -> bool:
             connection.close()
         _finish(duty, error=_sentence(duty, error))
     else:
-        _finish(duty, wait_s=0 if done >= duty.portion else duty.every_s)
+        has_more = done >= duty.portion and not duty.waits
+        _finish(duty, wait_s=0 if has_more else duty.every_s)
     return True
 
 

@@ -7,6 +7,36 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from products.errors import PlatformError
+
+_NAMED = 5
+
+
+class NotReadyError(PlatformError):
+    """The database is not there, or not as this version needs it."""
+
+    code = "database.not-ready"
+
+    @property
+    def detail(self) -> str:
+        """Return what the database said of it, for operators; in one line, often empty."""
+        return str(self.__cause__ or "").strip().partition("\n")[0]
+
+
+def check_database() -> None:
+    """Raise NotReadyError unless the database answers and has all migrations."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        raise NotReadyError("The database cannot be reached.") from error
+    if missing:
+        names = ", ".join(f"{each.app_label}.{each.name}" for each, _ in missing[:_NAMED])
+        raise NotReadyError(
+            f"{len(missing)} migrations are not applied, beginning with {names}. "
+            "Run manage.py migrate."
+        )
+
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -18,17 +48,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 when the database is there and its migrations are applied, else 503 and why."""
     try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
-        return _sentence("Not ready: the database cannot be reached.", 503)
-    if missing:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in missing[:5])
-        return _sentence(
-            f"Not ready: {len(missing)} migrations are not applied, beginning with {names}. "
-            "Run manage.py migrate.",
-            503,
-        )
+        check_database()
+    except NotReadyError as error:
+        return _sentence(f"Not ready: {error}", 503)
     return _sentence("Conveyor is ready.", 200)
 
 

@@ -1,0 +1,63 @@
+"""The web server of an orchestrator: pages, API and admin by uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+import uvicorn
+
+from conveyor_site.asgi import application
+from products.errors import UserError
+from runners.process.links import Link
+
+_BACKLOG = 2048
+#: Requests and streams that go on when the server is told to end have so long.
+_GRACE_S = 2
+
+
+class AddressError(UserError):
+    """The server cannot listen where it was told to."""
+
+    code = "web.address"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; port 0 is any free one. Raises AddressError."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise AddressError(
+            f"The web server cannot listen on port {port} of {host}: {reason}. Stop what listens "
+            "there, or choose another address with --host and --port."
+        ) from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the URL at which the listener is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def run_web(_link: Link, listener: socket.socket) -> int:
+    """Serve until told to end by SIGTERM; return the exit code of the process."""
+    # It tells of every stream that is cut when it ends.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    asyncio.run(server.serve(sockets=[listener]))
+    return 0

@@ -1,0 +1,64 @@
+"""The worker of an orchestrator: one slot of Celery for housekeeping."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from types import FrameType
+
+from celery.worker import WorkController, state
+
+from conveyor_site.celery import app
+from conveyor_site.tasks import deliver
+from products.errors import ConveyorError
+from runners.broker import is_embedded
+from runners.celery_app import connect
+from runners.process.links import Link
+from runners.settings_block import SYSTEM_QUEUE
+
+logger = logging.getLogger(__name__)
+
+#: An embedded queue may have to be started again, which only a new worker does.
+_TRIES_OF_EMBEDDED = 2
+
+
+def run_worker(link: Link) -> int:
+    """Do housekeeping that the queue tells of until told to end; return the exit code.
+
+    Waits for a broker that cannot be reached; the reconciler does the same work meanwhile.
+    """
+    # Celery tells of every task that comes.
+    logging.getLogger("celery").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _end_after_this)
+    try:
+        connect()
+    except ConveyorError as error:
+        logger.warning("%s", error)
+        return 1
+    if is_embedded():
+        app.conf.broker_connection_max_retries = _TRIES_OF_EMBEDDED
+    _know_only_deliveries()
+    worker = WorkController(
+        app=app,
+        hostname=f"orchestrator-{link.fileno()}",
+        queues=[SYSTEM_QUEUE],
+        pool_cls="solo",
+        concurrency=1,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _know_only_deliveries() -> None:
+    """Forget all other tasks: whoever can write to the queue may name any."""
+    app.conf.imports = app.conf.include = ()
+    for name in [name for name in app.tasks if name != deliver.name]:
+        app.tasks.unregister(name)
+
+
+def _end_after_this(_number: int, _frame: FrameType | None) -> None:
+    """Have the worker leave when its task, if it has one, is over."""
+    state.should_stop = 0  # type: ignore[assignment]  # Celery's own handlers do so, too

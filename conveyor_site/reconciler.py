@@ -1,0 +1,136 @@
+"""The reconciler: does duties that are due, lane by lane, until it is told to stop.
+
+A lane is a thread with a database connection of its own. Any number of reconcilers may run beside
+one another.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+from django.conf import settings
+from django.db import connection
+
+from conveyor_site.duties import (
+    LEASES,
+    PeriodicDuty,
+    do_due_duties,
+    ensure_duties,
+    lanes,
+    postpone,
+)
+from runners.process import guard
+from runners.process.outage import DATABASE_AWAY, Outage
+
+logger = logging.getLogger(__name__)
+
+#: The lane that looks after the leases, and puts that off after an outage.
+_LOOKS_AFTER_LEASES = "engine"
+
+
+class Absence:
+    """Whether the database was away for so long that every lease may have run out meanwhile.
+
+    Runners could not renew then, so one whole lease is waited before any of them is called lost.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._answered_at = guard.now()
+        self._is_away = False
+
+    def failed(self) -> None:
+        """Note that the database did not answer."""
+        self._is_away = True
+
+    def answered(self) -> None:
+        """Note that it did."""
+        self._answered_at = guard.now()
+        self._is_away = False
+
+    @property
+    def was_long(self) -> bool:
+        """Return whether it has been away for long, until it is noted that it answered."""
+        return self._is_away and guard.now() - self._answered_at > self._limit_s
+
+
+class Lane:
+    """Duties that are done one after the other."""
+
+    def __init__(self, name: str, duties: Sequence[PeriodicDuty], times: Mapping[str, float]):
+        self.name = name
+        self._duties = list(duties)
+        self._lease_s = times["lease"]
+        self._outage = Outage()
+        self._absence = Absence(self._lease_s / 2)
+
+    def turn(self) -> None:
+        """Do what is due; a database that is away is met again at the next turn."""
+        try:
+            if self.name == _LOOKS_AFTER_LEASES and self._absence.was_long:
+                logger.warning("No runner is called lost for the next %g s.", self._lease_s)
+                postpone(LEASES, self._lease_s)
+            do_due_duties(self._duties)
+        except DATABASE_AWAY as error:
+            self._absence.failed()
+            self._outage.met(error)
+        else:
+            self._absence.answered()
+            self._outage.over()
+
+
+class Reconciler:
+    """All lanes of one process."""
+
+    def __init__(self, times: Mapping[str, float] | None = None) -> None:
+        times = times or settings.CONVEYOR_TIMES
+        self._every_s = times["sweep"] / 5
+        self._duties = lanes(times)
+        self._lanes = [Lane(name, duties, times) for name, duties in self._duties.items()]
+        self._stop = threading.Event()
+        self._failed = False
+
+    def run(self) -> int:
+        """Do duties until ``stop`` is called; return the exit code of the process."""
+        threads = [
+            threading.Thread(target=self._follow, args=[lane], name=lane.name, daemon=True)
+            for lane in self._lanes
+        ]
+        self._ensure_rows()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return 1 if self._failed else 0
+
+    def stop(self) -> None:
+        """Let every lane end after the duty that it is at; safe in a signal handler."""
+        self._stop.set()
+
+    def _ensure_rows(self) -> None:
+        outage = Outage()
+        while not self._stop.is_set():
+            try:
+                ensure_duties(chain.from_iterable(self._duties.values()))
+            except DATABASE_AWAY as error:
+                outage.met(error)
+                self._stop.wait(self._every_s)
+            else:
+                break
+        connection.close()
+
+    def _follow(self, lane: Lane) -> None:
+        try:
+            while not self._stop.is_set():
+                lane.turn()
+                self._stop.wait(self._every_s)
+        except Exception:
+            # Edge of a thread: the process ends, and its parent starts another.
+            logger.exception("The lane %s of the reconciler ends by an error.", lane.name)
+            self._failed = True
+            self._stop.set()
+        finally:
+            connection.close()
