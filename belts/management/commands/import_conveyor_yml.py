@@ -92,7 +92,7 @@ class Command(BaseCommand):
                 "check": options.check,
                 "sources": [to_document(outcome) for outcome in outcomes],
             }
-            self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
+            self.stdout.write(json.dumps(document, indent=2))
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,175 @@
+"""``manage.py import_conveyor_yml``: what it prints, where, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from belts.models import Belt
+from products.models import Product
+from tests.own_database import OwnDatabase
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = ROOT / "tests" / "scenarios"
+TERRAFORM = SCENARIOS / "03_terraform" / "terraform.conveyor.yml"
+SMALL = """\
+product: small
+source: https://git.example/acme/small.git
+belts:
+  - name: build
+    jobs:
+      - {name: compile, commands: make}
+"""
+BROKEN = SMALL.replace("commands", "comands")
+
+
+def command(*arguments: object, **options: Any) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr of the command in this process."""
+    out, err = StringIO(), StringIO()
+    try:
+        call_command(
+            "import_conveyor_yml",
+            *[str(each) for each in arguments],
+            stdout=out,
+            stderr=err,
+            **options,
+        )
+    except CommandError as error:
+        return error.returncode, out.getvalue(), f"{err.getvalue()}{error}"
+    return 0, out.getvalue(), err.getvalue()
+
+
+def a_file(folder: Path, text: str, name: str = ".conveyor.yml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.django_db
+def test_it_prints_what_was_created_changed_and_removed(tmp_path: Path) -> None:
+    more = SMALL + "  - name: tidy\n    jobs: [{name: sweep, commands: make clean}]\n"
+    assert command(a_file(tmp_path, more)) == (
+        0,
+        "small: imported\n"
+        "  + product small\n"
+        "  + source https://git.example/acme/small.git\n"
+        "  + belt build\n"
+        "  + belt tidy\n"
+        "  + job build.compile\n"
+        "  + job tidy.sweep\n",
+        "",
+    )
+    assert command(tmp_path)[1] == "small: nothing changed\n"
+    assert command(a_file(tmp_path, SMALL.replace("make", "ninja")))[1] == (
+        "small: imported\n  ~ job build.compile\n  - belt tidy (archived; its runs stay)\n"
+    )
+
+
+@pytest.mark.django_db
+def test_check_prints_what_would_be(tmp_path: Path) -> None:
+    code, out, _ = command(a_file(tmp_path, SMALL), check=True)
+    assert (code, out.splitlines()[0]) == (0, "small: would be imported")
+    assert not Product.objects.exists()
+
+
+@pytest.mark.django_db
+def test_problems_are_on_stderr_with_the_offending_line(tmp_path: Path) -> None:
+    code, out, err = command(a_file(tmp_path, BROKEN))
+    assert (code, out) == (1, "")
+    assert f"{tmp_path}/.conveyor.yml:6:9: error:" in err
+    assert "     6 |       - {name: compile, comands: make}" in err
+    assert 'Did you mean "commands"?' in err
+    assert "1 of 1 was not imported." in err
+    assert not Product.objects.exists()
+
+
+@pytest.mark.django_db
+def test_warnings_are_on_stderr_and_the_exit_code_is_0() -> None:
+    code, out, err = command(TERRAFORM)
+    assert code == 0
+    assert out.startswith("terraform: imported\n")
+    assert "warning: " in err
+    assert 'hint: Did you mean "build-gem"?' in err
+
+    code, out, err = command(TERRAFORM, strict=True)
+    assert (code, out) == (1, "")
+
+
+@pytest.mark.django_db
+def test_one_that_fails_does_not_keep_the_others_from_being_imported(tmp_path: Path) -> None:
+    code, out, err = command(a_file(tmp_path, BROKEN, "a.yml"), a_file(tmp_path, SMALL), TERRAFORM)
+    assert code == 1
+    assert out.startswith("small: imported\n")
+    assert "terraform: imported\n" in out
+    assert "1 of 3 was not imported." in err
+    assert Belt.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_json_has_everything_on_stdout(tmp_path: Path) -> None:
+    code, out, _ = command(
+        a_file(tmp_path, SMALL), a_file(tmp_path, BROKEN, "b.yml"), "nowhere", format="json"
+    )
+    report = json.loads(out)
+    assert (code, report["ok"], report["check"]) == (1, False, False)
+    good, broken, missing = report["sources"]
+    assert (good["product"], good["ok"], good["problems"]) == ("small", True, [])
+    assert "belt build" in good["created"]
+    assert (broken["product"], broken["ok"], broken["created"]) == (None, False, [])
+    assert {(each["code"], each["line"]) for each in broken["problems"]} == {
+        ("key.unknown", 6),
+        ("key.missing", 6),
+    }
+    assert missing["error"]["code"] == "import.source"
+
+
+def run(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "import_conveyor_yml", *[str(each) for each in arguments]],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.processes
+@pytest.mark.database
+def test_as_a_process_it_exits_with_0_or_1(own_database: OwnDatabase, tmp_path: Path) -> None:
+    environment = dict(own_database.environment)
+    good = run(environment, a_file(tmp_path, SMALL))
+    assert (good.returncode, good.stderr) == (0, "")
+    assert Product.objects.get().name == "small"
+
+    bad = tmp_path / "bad.yml"
+    bad.write_bytes(b"product: caf\xe9\n")
+    done = run(environment, bad, tmp_path / "nowhere", "--format", "json")
+    assert done.returncode == 1
+    assert "file.not-utf8" in done.stderr
+    assert "There is no file or folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not json.loads(done.stdout)["ok"]
+
+
+@pytest.mark.processes
+def test_a_database_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    file = a_file(tmp_path, SMALL)
+    data = {"CONVEYOR_DATA_DIR": str(tmp_path / "data")}
+    away = {**data, "CONVEYOR_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/conveyor"}
+    for environment in (data, away):
+        done = run(environment, file)
+        assert done.returncode == 1, environment
+        assert "The database cannot be used" in done.stderr
+        assert "manage.py migrate" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
