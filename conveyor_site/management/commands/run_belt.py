@@ -1,0 +1,163 @@
+"""``manage.py run_belt``: start a belt from a terminal, and follow it there."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils.termcolors import make_style
+
+from belts.models import Belt
+from belts.spec.names import did_you_mean, visible
+from conveyor_site.following import follow
+from conveyor_site.run_report import report_of
+from products.configuration import public_url
+from products.errors import ConveyorError
+from runners.querysets import living_runners
+from runs.models import BeltRun, JobRun
+from runs.start import start_belt_run
+
+NOT_SUCCEEDED = 1
+INTERRUPTED = 130
+
+_DATABASE_AWAY = "The database cannot be used: {}"
+_NO_RUNNER = "No runner is alive, so jobs wait. Start one: manage.py runner --queues {}"
+_COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
+
+
+class Command(BaseCommand):
+    """Starts a belt on the server's queues."""
+
+    help = (
+        "Start a belt. Exit code: without --follow 0 when it was started; with it 0 only if all "
+        "succeeded, 1 if not, 130 when following was ended by Ctrl-C. 1 when it was not started."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the belt and the options."""
+        parser.add_argument("belt", metavar="PRODUCT.BELT")
+        parser.add_argument(
+            "--ref", default="", help="Branch, tag or commit; default: the default branch."
+        )
+        parser.add_argument(
+            "-i",
+            "--input",
+            action="append",
+            default=[],
+            type=parameter,
+            metavar="NAME=VALUE",
+            help="A variable of every job; may be repeated.",
+        )
+        parser.add_argument("--follow", action="store_true", help="Print the logs until the end.")
+        parser.add_argument(
+            "--chain", action="store_true", help="Follow what it starts downstream as well."
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Start it; with --follow, end the process with the exit code."""
+        try:
+            run = start_belt_run(
+                belt_named(options["belt"]),
+                ref=options["ref"],
+                parameters=dict(options["input"]),
+                by=_who(),
+            )
+        except ConveyorError as error:
+            raise CommandError(_with_problems(error)) from error
+        except DatabaseError as error:
+            raise CommandError(_DATABASE_AWAY.format(_first_line(error))) from error
+        self._say(f"{run} was started: {_address(run)}")
+        if not living_runners().exists():
+            self._say(_NO_RUNNER.format(",".join(_queues(run))))
+        if options["follow"] or options["chain"]:
+            sys.exit(self._follow(run, chain=options["chain"]))
+
+    def _follow(self, run: BeltRun, *, chain: bool) -> int:
+        write = _coloured(self._say) if self.stdout.isatty() else self._say
+        try:
+            succeeded = follow(run.id, write, chain=chain)
+            run.refresh_from_db()
+            for line in ("", *report_of(run, chain=chain)):
+                self._say(line)
+        except KeyboardInterrupt:
+            self._say(f"\nNo longer followed; {run} goes on. Cancel it there: {_address(run)}")
+            return INTERRUPTED
+        except BeltRun.DoesNotExist as error:
+            raise CommandError(f"{run} was removed while it was followed.") from error
+        except DatabaseError as error:
+            raise CommandError(_DATABASE_AWAY.format(_first_line(error))) from error
+        return 0 if succeeded else NOT_SUCCEEDED
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def parameter(text: str) -> tuple[str, str]:
+    """Return name and value of NAME=VALUE. Raises ArgumentTypeError for other text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE.")
+    return name, value
+
+
+def belt_named(text: str) -> Belt:
+    """Return the belt of that name, PRODUCT.BELT. Raises CommandError with what is near."""
+    product, _, name = text.partition(".")
+    belt: Belt | None = Belt.objects.named(product, name).first()
+    if belt is None:
+        present = Belt.objects.filter(archived_at=None, product__archived_at=None)
+        known = [f"{a}.{b}" for a, b in present.values_list("product__name", "name")]
+        hint = did_you_mean(text, known, what="belts here")
+        raise CommandError(f"There is no belt {visible(text)} here. {hint}")
+    return belt
+
+
+def _queues(run: BeltRun) -> list[str]:
+    queues = JobRun.objects.filter(belt_run=run).order_by("queue").values_list("queue", flat=True)
+    return list(queues.distinct())
+
+
+def _address(run: BeltRun) -> str:
+    return f"{public_url()}{run.get_absolute_url()}"
+
+
+def _who() -> str:
+    try:
+        return f"{getpass.getuser()} (run_belt)"
+    except (KeyError, OSError):
+        # A user without an account, as in containers.
+        return "run_belt"
+
+
+def _with_problems(error: ConveyorError) -> str:
+    problems = getattr(error, "problems", ())
+    if len(problems) < 2:
+        return str(error)
+    lines = [f"{each.message} {each.hint}".strip() for each in problems]
+    return "\n  ".join([str(error), *map(visible, lines)])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _coloured(say: Any) -> Any:
+    """Return a writer that gives each job's name, before the lines of its log, a colour."""
+    styles: dict[str, Any] = {}
+
+    def write(line: str) -> None:
+        label, bar, text = line.partition(" | ")
+        if not bar:
+            say(line)
+            return
+        colour = _COLOURS[len(styles) % len(_COLOURS)]
+        style = styles.setdefault(label, make_style(fg=colour))
+        say(f"{style(label)}{bar}{text}")
+
+    return write
