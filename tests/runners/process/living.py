@@ -160,8 +160,10 @@ class Site:
 
     def running(self, row: JobRun) -> Attempt:
         """Wait until the job has begun and return its attempt."""
-        until(lambda: self.state(row) == "running", "the job runs")
-        until(lambda: self.log(row), "the job wrote something")
+        until(lambda: self.state(row) not in ("queued", "starting"), "the job begins")
+        until(lambda: self.log(row) or self.state(row) != "running", "the job wrote something")
+        present = JobRun.objects.get(id=row.id)
+        assert present.state == "running", f"The job is {present.state}: {present.message}"
         return Attempt.objects.get(job_run=row, state="running")
 
     def ended(self, *rows: JobRun, patience_s: float = PATIENCE_S) -> list[JobRun]:
