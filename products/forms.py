@@ -1,15 +1,19 @@
-"""Forms of the admin: values that are only ever written, and tokens that are shown once."""
+"""Forms of the admin: what people write there is checked as everywhere else."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
-from products.models import ApiToken, Credential
+from products.credentials import LONGEST_VALUE, value_problem
+from products.errors import UserError
+from products.git.urls import check_url, same_host, same_repository
+from products.models import ApiToken, Configuration, Credential, Source
+from products.names import variable_of_credential, variable_problem
+from products.sources import check_path, forget_sights, look_at_once
 from products.tokens import DEFAULT_DAYS, MAX_DAYS, SCOPES
-
-_LONGEST_VALUE = 64 * 1024
 
 
 class WriteOnlyTextarea(forms.Textarea):
@@ -25,7 +29,7 @@ class CredentialForm(forms.ModelForm[Credential]):
     value = forms.CharField(
         required=False,
         strip=False,
-        max_length=_LONGEST_VALUE,
+        max_length=LONGEST_VALUE,
         widget=WriteOnlyTextarea(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
         help_text="Can be written, never read. Empty keeps the value that is there.",
     )
@@ -38,8 +42,25 @@ class CredentialForm(forms.ModelForm[Credential]):
         """Return the value with the line ends of files instead of those of forms."""
         value = str(self.cleaned_data["value"]).replace("\r\n", "\n")
         if not value and not self.instance.sealed:
-            raise forms.ValidationError("A new credential needs a value.")
+            raise ValidationError("A new credential needs a value.")
         return value
+
+    def clean(self) -> dict[str, Any]:
+        """Check what value and variable are together with the rest."""
+        given = super().clean() or {}
+        self._check_value(str(given.get("kind", "")), str(given.get("value", "")))
+        name = str(given.get("name", ""))
+        problem = variable_problem(str(given.get("variable")) or variable_of_credential(name))
+        if name and problem is not None:
+            self.add_error("variable", problem)
+        return given
+
+    def _check_value(self, kind: str, value: str) -> None:
+        problem = value_problem(kind, value) if value else None
+        if problem is not None:
+            self.add_error("value", problem)
+        if not value and self.instance.sealed and "kind" in self.changed_data:
+            self.add_error("value", "A credential of another kind needs its value again.")
 
 
 class TokenForm(forms.ModelForm[ApiToken]):
@@ -64,3 +85,88 @@ class TokenForm(forms.ModelForm[ApiToken]):
     def clean_scopes(self) -> list[str]:
         """Return the scopes that exist."""
         return [scope for scope in self.cleaned_data["scopes"] if scope in SCOPES]
+
+
+class SourceForm(forms.ModelForm[Source]):
+    """The repository of a product; another one is looked at as if for the first time."""
+
+    class Meta:
+        model = Source
+        fields = ["product", "url", "path", "credential", "poll", "poll_interval_s"]
+
+    def clean_url(self) -> str:
+        """Return an address that this site allows."""
+        url = str(self.cleaned_data["url"]).strip()
+        try:
+            check_url(url)
+        except UserError as error:
+            raise ValidationError(str(error)) from error
+        return url
+
+    def clean_path(self) -> str:
+        """Return a path that a file in a repository may have."""
+        path = str(self.cleaned_data["path"])
+        try:
+            check_path(path)
+        except UserError as error:
+            raise ValidationError(str(error)) from error
+        return path
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse to send a credential to another host than the one it was given for."""
+        given = super().clean() or {}
+        before, url = str(self.initial.get("url", "")), str(given.get("url", ""))
+        kept = given.get("credential") is not None and "credential" not in self.changed_data
+        if before and url and kept and not same_host(before, url):
+            self.add_error(
+                "credential",
+                "This credential was given for another host. Save the source without it first; "
+                "then choose one for the new host.",
+            )
+        self._check_credential(given)
+        return given
+
+    def _check_credential(self, given: dict[str, Any]) -> None:
+        """Refuse a credential that is not for the product; a new one's is asked by the poll."""
+        credential = given.get("credential")
+        product_id = getattr(given.get("product"), "pk", None) or self.instance.product_id
+        if credential is None or product_id is None:
+            return
+        if not credential.products.filter(pk=product_id).exists():
+            self.add_error(
+                "credential",
+                f"{credential.name} is not for this product. Add it to the credential's products.",
+            )
+
+    def save(self, commit: bool = True) -> Source:
+        """Store the source, and have it looked at at once."""
+        before = str(self.initial.get("url", ""))
+        if before and not same_repository(before, self.instance.url):
+            forget_sights(self.instance)
+        look_at_once(self.instance)
+        source: Source = super().save(commit)
+        return source
+
+
+class SecureURLField(forms.URLField):
+    """An address of the web; one without a scheme is meant to begin with https."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"assume_scheme": "https", **options})
+
+
+class ConfigurationForm(forms.ModelForm[Configuration]):
+    """The site's configuration, whose limits must leave room for its defaults."""
+
+    class Meta:
+        model = Configuration
+        fields = "__all__"  # noqa: DJ007  # the row is there to be edited, all of it
+        field_classes = {"public_url": SecureURLField}
+
+    def clean(self) -> dict[str, Any]:
+        """Check the default timeout against the longest."""
+        given = super().clean() or {}
+        default, longest = given.get("default_timeout_s"), given.get("max_timeout_s")
+        if default is not None and longest is not None and default > longest:
+            self.add_error("max_timeout_s", "No job may be shorter of time than the default.")
+        return given

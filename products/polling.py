@@ -66,6 +66,14 @@ def poll_source(source_id: UUID) -> int:
     return _poll([source_id], only_due=False)
 
 
+def poll_sources(source_ids: Sequence[UUID]) -> int:
+    """Look at these sources now, as ``poll_source`` does; return how many events that made."""
+    return sum(
+        _poll(source_ids[first : first + _AT_ONCE], only_due=False)
+        for first in range(0, len(source_ids), _AT_ONCE)
+    )
+
+
 def poll_due_sources(limit: int = 20) -> int:
     """Look at the sources that are due, longest due first; return how many events that made."""
     rows = Source.objects.due().filter(poll=True, product__archived_at__isnull=True)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from products.credentials import OpenedCredential, open_for_source
 from products.git.mirror import ensure_commit
+from products.git.urls import check_url
 from products.models import Source
 from runners.errors import SetupError
 from runners.executor.shapes import Checkout
@@ -34,8 +35,9 @@ class Place(Protocol):
 def checkout_for(belt_run: BeltRun, place: Place) -> Checkout:
     """Return the checkout of a belt run's commit, fetched unless it is there already.
 
-    Raises SetupError where there is no source or it cannot be fetched, and InterruptedAsideError
-    when the attempt was ordered to end meanwhile.
+    Raises SetupError where there is no source or it cannot be fetched, SourceUrlError where the
+    site does not allow it, CredentialMissingError, and InterruptedAsideError when the attempt was
+    ordered to end meanwhile.
     """
     product = belt_run.belt.product
     source = Source.objects.select_related("credential").filter(product=product).first()
@@ -45,6 +47,7 @@ def checkout_for(belt_run: BeltRun, place: Place) -> Checkout:
             "it one with the key source in its file, or in the admin.",
             reason="no-source",
         )
+    check_url(source.url)
     credential = open_for_source(source)
     mirrors = place.plan.work_dir / _MIRRORS
     try:

@@ -1,0 +1,322 @@
+"""The admin of products, their sources and credentials, and of what the platform notes there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.views.decorators.debug import sensitive_post_parameters
+
+from products.admin_base import BoundedAdmin, ReadOnlyAdmin
+from products.catalogue import archive_product, restore_product
+from products.credentials import set_value
+from products.forms import ConfigurationForm, CredentialForm, SourceForm, TokenForm
+from products.git.urls import shown
+from products.models import (
+    ApiToken,
+    Configuration,
+    Credential,
+    Duty,
+    Event,
+    Membership,
+    OutboxRow,
+    Product,
+    SeenRef,
+    Source,
+)
+from products.polling import poll_sources
+from products.tokens import issue_token
+
+_MOST_LOOKS = 8
+_SHORT_COMMIT = 12
+
+
+# --- Products -------------------------------------------------------------------------------------
+class MembershipInline(admin.TabularInline[Membership, Product]):
+    """Who may do what with the product."""
+
+    model = Membership
+    autocomplete_fields = ("user",)
+    extra = 0
+
+
+class SourceInline(admin.StackedInline[Source, Product]):
+    """The product's repository."""
+
+    model = Source
+    form = SourceForm
+    fields = ("url", "path", "credential", "poll", "poll_interval_s", "error")
+    readonly_fields = ("error",)
+    autocomplete_fields = ("credential",)
+    extra = 0
+
+
+@admin.register(Product)
+class ProductAdmin(BoundedAdmin):
+    """Products; one that is not needed any more is archived, as its runs stay."""
+
+    list_display = ("name", "managed_by", "source_url", "archived_at", "page")
+    list_filter = ("managed_by", ("archived_at", admin.EmptyFieldListFilter))
+    list_select_related = ("source",)
+    search_fields = ("name", "source__url")
+    fields = ("name", "description", "managed_by", "created_at", "archived_at")
+    inlines = (SourceInline, MembershipInline)
+    actions = ("archive_products", "restore_products", "look_now")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Return what is not edited here; name and description of a file are edited there."""
+        always = ["managed_by", "created_at", "archived_at"]
+        is_file = isinstance(obj, Product) and obj.is_file_managed
+        return [*always, "name", "description"] if is_file else always
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False: all runs would go with it."""
+        return False
+
+    @admin.display(description="source", ordering="source__url")
+    def source_url(self, product: Product) -> str:
+        """Return the address of the product's repository, if it has one."""
+        source: Source | None = getattr(product, "source", None)
+        return shown(source.url) if source is not None else "-"
+
+    @admin.display(description="page")
+    def page(self, product: Product) -> str:
+        """Return a link to the product's page."""
+        return format_html('<a href="{}">belts and runs</a>', product.get_absolute_url())
+
+    @admin.action(description="Archive: look for nothing new", permissions=["change"])
+    def archive_products(self, request: HttpRequest, products: QuerySet[Product]) -> None:
+        """Take products out of service."""
+        done = sum(archive_product(product) for product in products)
+        self.message_user(request, f"Archived {done} products. What they did stays.")
+
+    @admin.action(description="Restore from the archive", permissions=["change"])
+    def restore_products(self, request: HttpRequest, products: QuerySet[Product]) -> None:
+        """Put products into service again."""
+        done = sum(restore_product(product) for product in products)
+        self.message_user(request, f"Restored {done} products.")
+
+    @admin.action(description="Look at the sources now", permissions=["change"])
+    def look_now(self, request: HttpRequest, products: QuerySet[Product]) -> None:
+        """Look at the products' repositories."""
+        _look_now(self, request, Source.objects.filter(product__in=products))
+
+
+def _look_now(page: BoundedAdmin, request: HttpRequest, sources: QuerySet[Source]) -> None:
+    """Look at the first sources here and now, and have the orchestrators look at the rest."""
+    ids = list(sources.values_list("pk", flat=True))
+    first, rest = ids[:_MOST_LOOKS], ids[_MOST_LOOKS:]
+    made = poll_sources(first)
+    page.message_user(request, f"Looked at {len(first)} sources: {made} new events.")
+    if rest:
+        Source.objects.filter(pk__in=rest).update(due_at=Now())
+        page.message_user(request, f"{len(rest)} more are looked at in a moment.")
+    for source in Source.objects.filter(pk__in=first).exclude(error="").select_related("product"):
+        page.message_user(request, f"{source.product}: {source.error}", messages.ERROR)
+
+
+@admin.register(Membership)
+class MembershipAdmin(BoundedAdmin):
+    """Who may do what with which product."""
+
+    list_display = ("product", "user", "role")
+    list_filter = ("role",)
+    list_select_related = ("product", "user")
+    search_fields = ("=product__name", "=user__username")
+    autocomplete_fields = ("product", "user")
+
+
+# --- Sources --------------------------------------------------------------------------------------
+@admin.register(Source)
+class SourceAdmin(BoundedAdmin):
+    """Repositories, and how the last look at them went."""
+
+    form = SourceForm
+    list_display = ("product", "url", "default_branch", "head", "polled_at", "due_at", "error")
+    list_filter = ("poll", ("error", admin.EmptyFieldListFilter))
+    list_select_related = ("product",)
+    search_fields = ("product__name", "url")
+    autocomplete_fields = ("product", "credential")
+    readonly_fields = (
+        "default_branch",
+        "head_commit",
+        "first_seen_at",
+        "polled_at",
+        "due_at",
+        "error",
+    )
+    actions = ("look_now",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Return what polling writes, and of a source that is there its product."""
+        return [*self.readonly_fields, *(["product"] if obj is not None else [])]
+
+    @admin.display(description="head")
+    def head(self, source: Source) -> str:
+        """Return the short commit of the default branch."""
+        return source.head_commit[:_SHORT_COMMIT]
+
+    @admin.action(description="Look now", permissions=["change"])
+    def look_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:
+        """Look at repositories."""
+        _look_now(self, request, sources)
+
+
+@admin.register(SeenRef)
+class SeenRefAdmin(ReadOnlyAdmin):
+    """Where branches and tags were last seen."""
+
+    list_display = ("source", "ref", "commit")
+    list_select_related = ("source__product",)
+    search_fields = ("=source__product__name", "=ref", "=commit")
+    ordering = ("-id",)
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """What happened in sources and on schedules, newest first, and what came of it."""
+
+    list_display = ("created_at", "product", "what", "ref", "short", "origin", "outcome")
+    list_filter = ("origin", "tainted", ("handled_at", admin.EmptyFieldListFilter))
+    list_select_related = ("product",)
+    search_fields = ("=product__name", "=commit", "=branch")
+    ordering = ("-id",)
+
+    @admin.display(description="what")
+    def what(self, event: Event) -> str:
+        """Return the kinds of the event."""
+        return ", ".join(event.kinds)
+
+    @admin.display(description="commit")
+    def short(self, event: Event) -> str:
+        """Return the short commit."""
+        return event.commit[:_SHORT_COMMIT]
+
+
+# --- Credentials and tokens -----------------------------------------------------------------------
+@method_decorator(sensitive_post_parameters("value"), name="changeform_view")
+@admin.register(Credential)
+class CredentialAdmin(BoundedAdmin):
+    """Credentials: their values go in here and come out nowhere."""
+
+    form = CredentialForm
+    fields = (
+        "name",
+        "kind",
+        "value",
+        "variable",
+        "username",
+        "products",
+        "created_at",
+        "changed_at",
+        "used_at",
+    )
+    list_display = ("name", "kind", "variable", "username", "changed_at", "used_at")
+    list_filter = ("kind",)
+    search_fields = ("name", "=products__name")
+    autocomplete_fields = ("products",)
+    readonly_fields = ("created_at", "changed_at", "used_at")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Store the credential, and seal its value if one was given."""
+        super().save_model(request, obj, form, change)
+        value = form.cleaned_data["value"]
+        if value:
+            set_value(obj, value)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(BoundedAdmin):
+    """Tokens of programs: shown once when they are made; deleting one revokes it."""
+
+    form = TokenForm
+    list_display = ("name", "user", "prefix", "allows", "created_at", "expires_at", "used_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "=user__username", "prefix")
+    autocomplete_fields = ("user", "products")
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Return what is chosen for a new token, or what is known of one."""
+        if obj is None:
+            return ["user", "name", "scopes", "days", "products"]
+        known = ["user", "name", "prefix", "allows", "products"]
+        return [*known, "created_at", "expires_at", "used_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Return all fields of a token that is there."""
+        return [] if obj is None else self.get_fields(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False: a token that should be another one is made anew."""
+        return False
+
+    @admin.display(description="scopes")
+    def allows(self, token: ApiToken) -> str:
+        """Return the scopes as text."""
+        return ", ".join(token.scopes)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Issue the token and show it, this once."""
+        given = form.cleaned_data
+        issued = issue_token(
+            given["user"],
+            name=given["name"],
+            scopes=given["scopes"],
+            products=given["products"],
+            days=given["days"],
+        )
+        obj.pk = issued.row.pk
+        obj.refresh_from_db()
+        self.message_user(
+            request,
+            f"The token is {issued.text} and is shown only now: copy it to where it is needed.",
+            messages.WARNING,
+        )
+
+
+# --- The site -------------------------------------------------------------------------------------
+@admin.register(Configuration)
+class ConfigurationAdmin(admin.ModelAdmin[Configuration]):
+    """The site's configuration: one row, so its list is its form."""
+
+    form = ConfigurationForm
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the row, or to the form with the defaults where it was never stored."""
+        if Configuration.objects.exists():
+            return redirect("admin:products_configuration_change", 1)
+        return redirect("admin:products_configuration_add")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the row is not there yet."""
+        return super().has_add_permission(request) and not Configuration.objects.exists()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False."""
+        return False
+
+
+@admin.register(Duty)
+class DutyAdmin(ReadOnlyAdmin):
+    """Periodic duties: when they are due, and who did them last."""
+
+    list_display = ("name", "due_at", "claimed_until", "done_at", "done_by", "error")
+    search_fields = ("name",)
+
+
+@admin.register(OutboxRow)
+class OutboxRowAdmin(ReadOnlyAdmin):
+    """What must still happen because of a change; a row is gone when it has happened."""
+
+    list_display = ("kind", "key", "due_at", "claimed_until", "tries", "error", "created_at")
+    list_filter = ("kind", ("error", admin.EmptyFieldListFilter))
+    search_fields = ("=key",)
+    ordering = ("id",)

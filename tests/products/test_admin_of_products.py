@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+
+from products.credentials import open_for_job, set_value
+from products.models import Configuration, Credential, Event, Membership, Product, SeenRef, Source
+from products.polling import poll_source
+from tests import builders
+from tests.products.repositories import Repository
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+CANARY = "kestrel-9-canary"
+
+
+@pytest.fixture
+def boss(client: Client) -> Client:
+    client.force_login(builders.a_user("boss", staff=True))
+    return client
+
+
+def act(boss: Client, model: str, action: str, *rows: Any) -> list[str]:
+    """Run an action of a list; return what was said."""
+    boss.cookies.pop("messages", None)
+    given = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    response = boss.post(reverse(f"admin:products_{model}_changelist"), given)
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def errors_of(response: Any) -> str:
+    page: str = response.content.decode()
+    assert response.status_code == 200
+    return page
+
+
+def a_form_of(product: Product, **fields: str) -> dict[str, str]:
+    """Return the form of a product with a source and no members."""
+    given = {"url": "https://git.example/thing", "path": ".conveyor.yml", "poll": "on"}
+    source = {f"source-0-{name}": text for name, text in {**given, **fields}.items()}
+    is_new = not Source.objects.filter(product=product).exists()
+    if not is_new:
+        source["source-0-id"] = str(product.source.pk)
+        source["source-0-product"] = str(product.pk)
+    return {
+        "name": product.name,
+        "source-TOTAL_FORMS": "1",
+        "source-INITIAL_FORMS": "0" if is_new else "1",
+        "memberships-TOTAL_FORMS": "0",
+        "memberships-INITIAL_FORMS": "0",
+        **source,
+    }
+
+
+def test_all_models_of_products_have_lists_and_forms_with_few_queries(
+    boss: Client, django_assert_max_num_queries: Any
+) -> None:
+    product = builders.a_product()
+    source = builders.a_source(product)
+    SeenRef.objects.create(source=source, ref="refs/heads/main", commit="1" * 40)
+    Membership.objects.create(product=product, user=builders.a_user())
+    builders.a_credential(product)
+    builders.a_token(builders.a_user(), products=[product])
+    for _ in range(5):
+        builders.an_event(product)
+    Configuration.objects.create()
+    for model in apps.get_app_config("products").get_models():
+        assert model in admin.site._registry
+        label = f"admin:products_{model._meta.model_name}"
+        with django_assert_max_num_queries(12):
+            response = boss.get(reverse(f"{label}_changelist"), {"q": "x"}, follow=True)
+        assert response.status_code == 200
+        row = model._default_manager.first()
+        if row is not None:
+            assert boss.get(reverse(f"{label}_change", args=[row.pk])).status_code == 200
+
+
+# --- Products and sources -------------------------------------------------------------------------
+def test_a_product_is_given_a_source_and_looked_at_at_once(boss: Client) -> None:
+    product = builders.a_product()
+    path = reverse("admin:products_product_change", args=[product.pk])
+    assert boss.post(path, a_form_of(product)).status_code == 302
+    source = Source.objects.get(product=product)
+    assert source.url == "https://git.example/thing"
+    assert source in Source.objects.due()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"url": "ext::sh -c id"}, "is no address of a repository"),
+        ({"url": "https://ada:secret@git.example/x"}, "credential of kind git"),
+        ({"url": "/srv/x"}, "Allow local sources"),
+        ({"path": "../../etc/passwd"}, "is no path of a file"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused_with_the_way_out(
+    boss: Client, fields: dict[str, str], said: str
+) -> None:
+    product = builders.a_product()
+    path = reverse("admin:products_product_change", args=[product.pk])
+    assert said in errors_of(boss.post(path, a_form_of(product, **fields)))
+    assert not Source.objects.exists()
+
+
+def test_another_repository_is_seen_as_if_for_the_first_time(
+    boss: Client, repository: Repository, local_sources: None
+) -> None:
+    repository.commit()
+    source = builders.a_source(url=repository.url)
+    poll_source(source.pk)
+    path = reverse("admin:products_source_change", args=[source.pk])
+    given = {"url": repository.url, "path": ".conveyor.yml", "poll": "on"}
+    boss.post(path, {**given, "poll_interval_s": "5"})
+    source.refresh_from_db()
+    assert (source.poll_interval_s, source.seen_refs.count()) == (5, 1)
+    boss.post(path, {**given, "url": "https://git.example/other"})
+    source.refresh_from_db()
+    assert (source.first_seen_at, source.seen_refs.count()) == (None, 0)
+
+
+def test_a_credential_does_not_follow_a_source_to_another_host(boss: Client) -> None:
+    product = builders.a_product()
+    credential = builders.a_credential(product, kind="git")
+    source = builders.a_source(product, url="https://git.example/a", credential=credential)
+    path = reverse("admin:products_source_change", args=[source.pk])
+    given = {"path": ".conveyor.yml", "credential": str(credential.pk)}
+    page = errors_of(boss.post(path, {**given, "url": "https://evil.example/a"}))
+    assert "given for another host" in page
+    assert boss.post(path, {**given, "url": "https://git.example/b"}).status_code == 302
+
+
+def test_a_credential_of_other_products_is_not_given_to_a_source(boss: Client) -> None:
+    source = builders.a_source()
+    credential = builders.a_credential(builders.a_product(), kind="git")
+    path = reverse("admin:products_source_change", args=[source.pk])
+    given = {"path": ".conveyor.yml", "credential": str(credential.pk), "url": source.url}
+    assert "is not for this product" in errors_of(boss.post(path, given))
+
+
+def test_sources_are_looked_at_now_and_what_fails_is_said(
+    boss: Client, repository: Repository, local_sources: None
+) -> None:
+    repository.commit("one")
+    source = builders.a_source(url=repository.url)
+    missing = builders.a_source(url=f"{repository.url}-missing")
+    poll_source(source.pk)
+    repository.commit("two")
+    said = act(boss, "source", "look_now", source, missing)
+    assert said[0] == "Looked at 2 sources: 1 new events."
+    assert "there is no repository at this address" in said[1]
+    assert Event.objects.get().product == source.product
+    repository.commit("three")
+    assert "1 new events" in act(boss, "product", "look_now", source.product)[0]
+
+
+def test_products_are_archived_and_restored_and_never_deleted(boss: Client) -> None:
+    product = builders.a_product()
+    assert "Archived 1" in act(boss, "product", "archive_products", product)[0]
+    product.refresh_from_db()
+    assert product.archived_at is not None
+    assert "Restored 1" in act(boss, "product", "restore_products", product)[0]
+    path = reverse("admin:products_product_delete", args=[product.pk])
+    assert boss.post(path, {"post": "yes"}).status_code == 403
+
+
+def test_what_a_file_says_of_its_product_is_not_edited_here(boss: Client) -> None:
+    product = builders.a_product("filed", managed_by=Product.Manager.FILE)
+    path = reverse("admin:products_product_change", args=[product.pk])
+    given = {**a_form_of(product), "name": "other", "managed_by": "admin", "description": "x"}
+    assert boss.post(path, given).status_code == 302
+    product.refresh_from_db()
+    assert (product.name, product.managed_by, product.description) == ("filed", "file", "")
+
+
+# --- Credentials ----------------------------------------------------------------------------------
+def test_a_credential_of_the_admin_reaches_the_job(boss: Client) -> None:
+    product = builders.a_product()
+    given = {"name": "deploy-key", "kind": "git", "username": "ada", "products": [str(product.pk)]}
+    boss.post(reverse("admin:products_credential_add"), {**given, "value": CANARY})
+    opened = open_for_job(product, ["deploy-key"])[0]
+    assert (opened.value, opened.username, opened.variable) == (CANARY, "ada", "DEPLOY_KEY")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"value": "short"}, "cannot be masked"),
+        ({"value": CANARY, "kind": "ssh-key"}, "BEGIN OPENSSH PRIVATE KEY"),
+        ({"value": CANARY, "variable": "LD_PRELOAD"}, "LD_PRELOAD is the platform"),
+        ({"value": CANARY, "variable": "NOT-ONE"}, "cannot name a variable"),
+        ({"value": CANARY, "name": "9lives"}, "9LIVES cannot name a variable"),
+        ({"value": CANARY, "name": "path"}, "PATH is the platform"),
+    ],
+)
+def test_a_credential_that_no_job_could_use_is_refused(
+    boss: Client, fields: dict[str, str], said: str
+) -> None:
+    given = {"name": "token", "kind": "variable", **fields}
+    page = errors_of(boss.post(reverse("admin:products_credential_add"), given))
+    assert said in page
+    assert CANARY not in page
+    assert not Credential.objects.exists()
+
+
+def test_another_kind_needs_the_value_again(boss: Client) -> None:
+    credential = builders.a_credential(name="token")
+    set_value(credential, CANARY)
+    path = reverse("admin:products_credential_change", args=[credential.pk])
+    page = errors_of(boss.post(path, {"name": "token", "kind": "ssh-key", "value": ""}))
+    assert "needs its value again" in page
+
+
+# --- Configuration --------------------------------------------------------------------------------
+def test_the_configuration_is_stored_once_and_never_by_looking(boss: Client) -> None:
+    path = reverse("admin:products_configuration_changelist")
+    page = boss.get(path, follow=True).content.decode()
+    assert "Default queue" in page
+    assert not Configuration.objects.exists()
+    given = {
+        field.name: getattr(Configuration(), field.name)
+        for field in Configuration._meta.fields
+        if field.name not in ("id", "allow_local_sources", "allow_http_sources")
+    }
+    add = reverse("admin:products_configuration_add")
+    refused = errors_of(boss.post(add, {**given, "default_timeout_s": 90_000}))
+    assert "shorter of time than the default" in refused
+    assert boss.post(add, {**given, "default_queue": "other"}).status_code == 302
+    assert Configuration.objects.get().default_queue == "other"
+    assert boss.get(add).status_code == 403
+    assert "other" in boss.get(path, follow=True).content.decode()
