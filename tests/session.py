@@ -66,4 +66,6 @@ def begin() -> Session:
         # A file and not memory: threads share it as processes do.
         settings.DATABASES["default"]["TEST"] = {"NAME": str(data / "test.sqlite3")}
     django.setup()
+    # A worker of pytest-xdist that inherited it would load the settings before this function.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
     return Session(data, server, on_postgres)
