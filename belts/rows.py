@@ -35,7 +35,7 @@ def document_of(product: Product) -> dict[str, Any]:
         jobs.setdefault(job.belt_id, []).append(_job_document(job))
     triggers = Trigger.objects.filter(product=product).order_by("position", "id")
     document = {
-        "description": product.description,
+        "description": product.description.replace("\r\n", "\n"),
         "source": _source_to_say(product),
         "triggers": [_trigger_document(each) for each in triggers],
         "belts": [_belt_document(belt, jobs.get(belt.pk, [])) for belt in belts],
