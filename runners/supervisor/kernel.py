@@ -10,6 +10,7 @@ import time
 # Reference: linux/prctl.h, linux/sched.h, linux/mount.h
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 CLONE_NEWNS = 0x00020000
@@ -42,6 +43,12 @@ def _checked(result: int, what: str) -> int:
 def prctl(option: int, value: int) -> None:
     """Set an attribute of the calling process; raise OSError when the kernel refuses."""
     _checked(_libc.prctl(option, value, 0, 0, 0), f"prctl {option}")
+
+
+def set_name(name: str) -> None:
+    """Set the name of the calling thread that ``ps`` shows; the kernel keeps 15 bytes of it."""
+    text = ctypes.create_string_buffer(name.encode())
+    prctl(PR_SET_NAME, ctypes.addressof(text))
 
 
 def unshare(flags: int) -> None:
