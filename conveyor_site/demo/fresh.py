@@ -26,8 +26,8 @@ _KEPT = ("CONVEYOR_LOG_LEVEL",)
 POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_fresh(*arguments: str) -> bool:
-    """Run ``manage.py`` with these arguments in a temporary site; return whether it exits with 0.
+def run_fresh(*arguments: str) -> int:
+    """Run ``manage.py`` with these arguments in a temporary site; return its exit code.
 
     The site has data and work folder of its own and no configuration. Signals that ask for an end
     are the child's: it ends its parts, then this removes the folder.
@@ -42,7 +42,7 @@ def run_fresh(*arguments: str) -> bool:
             preexec_fn=functools.partial(guard.die_with, os.getpid()),  # noqa: PLW1509
         )
         with _forwarding(child):
-            return child.wait() == 0
+            return child.wait()
 
 
 @contextmanager

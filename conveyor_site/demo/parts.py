@@ -18,6 +18,8 @@ from runners.process import guard
 
 #: So long a part may take to end when it is asked to; a runner lets its jobs end.
 DRAIN_S = 60.0
+#: So long a part may take to come to something.
+PATIENCE_S = 120.0
 _LOOK_EVERY_S = 0.1
 _LINES_SHOWN = 15
 
@@ -96,7 +98,9 @@ class Parts:
         for part in self._parts:
             part.check()
 
-    def wait_for(self, done: Callable[[], object], what: str, *, patience_s: float = 60) -> None:
+    def wait_for(
+        self, done: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S
+    ) -> None:
         """Wait until ``done`` returns something true.
 
         Raises NotInTimeError naming ``what``, and PartEndedError if a part ends meanwhile.

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
+from belts.spec.names import visible
 from runs.chains import ChainLink, chain_of
 from runs.models import BeltRun, Consumption, JobRun, Output
 
-_LONGEST_VALUE = 60
+_LONGEST_VALUE = 64
 _INDENT = "     "
 
 
@@ -55,6 +56,5 @@ def _handed_on(output: Output) -> str:
 
 def _shown(value: str) -> str:
     """Return a value in one line that is safe for a terminal, and not the whole of a long one."""
-    begin = value[:_LONGEST_VALUE]
-    text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in begin)
+    text = visible(value[:_LONGEST_VALUE])
     return text if len(value) <= _LONGEST_VALUE else f"{text}… ({len(value)} characters)"

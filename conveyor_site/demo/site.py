@@ -1,0 +1,142 @@
+"""A site for the demonstration: its database, its products, its orchestrator and its runner."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterable
+from http.client import HTTPException
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+from django.conf import settings
+from django.core.management import call_command
+
+from belts.importing import ImportOptions, ImportOutcome, import_sources
+from conveyor_site.demo.parts import Parts
+from conveyor_site.demo.repositories import BRANCH, Repository
+from conveyor_site.embedded import ensure_embedded_queue
+from products.errors import PlatformError, UserError
+from products.models import Configuration, Product, Source
+from runners.broker import is_embedded
+from runners.querysets import living_runners
+from runs.models import BeltRun
+
+HOST = "127.0.0.1"
+PORT = 8000
+SLOTS = 2
+#: How often the repositories of the demonstration are looked at.
+POLL_S = 2
+
+_LOGS = "logs"
+_ANSWER_S = 2
+# The site is on this machine, whatever proxy leads to others.
+_direct = build_opener(ProxyHandler({}))
+
+
+class NotEmbeddedError(UserError):
+    """A database of the user's own is configured."""
+
+    code = "demo.not-embedded"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "CONVEYOR_DATABASE_URL is set, and the demonstration makes an administrator and "
+            "products, which it does in its embedded database only. Unset the variable; or start "
+            "your own site by its parts: manage.py migrate, orchestrator and runner."
+        )
+
+
+class NotImportedError(PlatformError):
+    """An example is not a good belt file."""
+
+    code = "demo.not-imported"
+
+    def __init__(self, outcome: ImportOutcome) -> None:
+        found = [outcome.error, *(problem.message for problem in outcome.problems)]
+        why = " ".join(str(each) for each in found if each)
+        super().__init__(f"{outcome.label} was not imported: {why}")
+
+
+def prepare_database() -> None:
+    """Bring the embedded database up to date; raise NotEmbeddedError where there is another."""
+    if not settings.CONVEYOR_EMBEDDED:
+        raise NotEmbeddedError
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def import_products(repositories: Iterable[Repository]) -> None:
+    """Make a product of each repository that is none yet; raise NotImportedError.
+
+    Local paths are allowed as sources from then on: this site is its user's own.
+    """
+    known = set(Product.objects.values_list("name", flat=True))
+    missing = [repository for repository in repositories if repository.name not in known]
+    if not missing:
+        return
+    Configuration.objects.update_or_create(id=1, defaults={"allow_local_sources": True})
+    for outcome in import_sources([str(each.server) for each in missing], ImportOptions()):
+        if outcome.failed:
+            raise NotImportedError(outcome)
+    sources = Source.objects.filter(product__name__in=[each.name for each in missing])
+    sources.update(poll_interval_s=POLL_S)
+
+
+def free_port() -> int:
+    """Return the usual port, or another when it is taken."""
+    for port in (PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"No port of {HOST} is free.")
+
+
+class Site:
+    """Orchestrator and runner, started by ``start`` and living as long as ``parts``."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"http://{HOST}:{port}"
+        self.logs = Path(settings.CONVEYOR_DATA_DIR) / _LOGS
+        self.parts = Parts(self.logs, {**os.environ, "CONVEYOR_PUBLIC_URL": self.url})
+        data = hashlib.sha256(str(settings.CONVEYOR_DATA_DIR).encode()).hexdigest()
+        self.runner_name = f"demo-{data[:6]}"
+
+    def start(self) -> None:
+        """Start the parts and wait until they serve; raise what ``Parts`` raises."""
+        if is_embedded():
+            # The queue then lives as long as this process, and both attach to it.
+            ensure_embedded_queue()
+        self.parts.start("orchestrator", "orchestrator", "--host", HOST, "--port", str(self.port))
+        self.parts.start("runner", "runner", "--slots", str(SLOTS), "--name", self.runner_name)
+        self.parts.wait_for(self._answers, "the orchestrator answers")
+        self.parts.wait_for(self._has_runner, "the runner takes jobs")
+
+    def _answers(self) -> bool:
+        try:
+            with _direct.open(f"{self.url}/readyz", timeout=_ANSWER_S) as answer:
+                return bool(answer.status == 200)
+        except (OSError, HTTPException):
+            return False
+
+    def _has_runner(self) -> bool:
+        return living_runners().filter(name=self.runner_name, said="online").exists()
+
+    def wait_until_seen(self, repository: Repository) -> None:
+        """Wait until new commits in the repository will be events."""
+        source = Source.objects.filter(product__name=repository.name, first_seen_at__isnull=False)
+        self.parts.wait_for(source.exists, f"the repository of {repository.name} is looked at")
+
+    def run_of(self, repository: Repository, commit: str) -> BeltRun:
+        """Return the belt run that a merged commit starts, once it is there."""
+        found = BeltRun.objects.filter(
+            belt__product__name=repository.name, commit=commit, branch=BRANCH
+        )
+        self.parts.wait_for(found.exists, f"the merge into {repository.name} starts a belt")
+        run: BeltRun = found.select_related("belt__product").order_by("id")[0]
+        return run

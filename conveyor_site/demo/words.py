@@ -1,0 +1,66 @@
+"""What the demonstration says."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from conveyor_site.demo.accounts import ADMIN
+from conveyor_site.demo.repositories import Repository
+from conveyor_site.demo.site import PORT, Site
+
+_DATA_DIR = "CONVEYOR_DATA_DIR"
+
+CHAIN = "The chain, with the values that went in and came out:"
+
+
+def welcome(site: Site, password: str | None) -> list[str]:
+    """Return where the site is and how to log in; ``password`` is None if it is known already."""
+    taken = "" if site.port == PORT else f"   (port {PORT} is taken)"
+    login = [
+        f"  log in as      {ADMIN}",
+        f"  password       {password}   (shown this once)",
+    ]
+    known = ["  log in as      the administrator that was made on the first start"]
+    return [
+        "",
+        f"Conveyor is ready:  {site.url}{taken}",
+        "",
+        *(login if password else known),
+        f"  new password   {_manage('changepassword', ADMIN)}",
+        f"  logs           {_short(site.logs)}",
+        "",
+    ]
+
+
+def _manage(*arguments: str) -> str:
+    """Return a command for this site as it is typed."""
+    given = os.environ.get(_DATA_DIR)
+    place = [f"{_DATA_DIR}={shlex.quote(given)}"] if given else []
+    return " ".join([*place, _short(Path(sys.executable)), "manage.py", *arguments])
+
+
+def what_to_do(upstream: Repository) -> list[str]:
+    """Return how to make a change and see it travel."""
+    return [
+        "Three products are there, each with a git repository of its own: a web service, an image",
+        "with it inside, and an environment that runs the image. What is merged into the first",
+        "ends in the third. Merge a change of your own:",
+        "",
+        f"  cd {_short(upstream.work)}",
+        "  git switch -c change/good-day",
+        "  sed -i 's/Hola/Buenos dias/' service/greetings.py && echo 1.2.0 > VERSION",
+        "  git commit -am 'Say good day in Spanish'",
+        "  git switch main && git merge change/good-day && git push",
+        "",
+        "Ctrl-C ends everything.",
+        "",
+    ]
+
+
+def _short(path: Path) -> str:
+    """Return a path as it is typed in the present folder, if it lies below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

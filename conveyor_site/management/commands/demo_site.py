@@ -1,0 +1,32 @@
+"""``manage.py demo_site``, behind ``make run``: a site with three example products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from conveyor_site.demo.showing import run_site
+from products.errors import ConveyorError
+
+
+class Command(BaseCommand):
+    """Runs until interrupted."""
+
+    help = (
+        "Run a whole site on this machine: embedded database and queue, an administrator, three "
+        "example products with git repositories, an orchestrator and a runner. Ctrl-C ends it. "
+        "Exit code: 0 ended as asked, 1 could not run."
+    )
+    requires_system_checks = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Run; what is in the way becomes a sentence."""
+        try:
+            run_site(self._write)
+        except ConveyorError as error:
+            raise CommandError(str(error)) from error
+
+    def _write(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
