@@ -33,7 +33,7 @@ SOCKET_NAME = "queue.sock"
 LOG_NAME = "queue.log"
 
 #: A server has so long to start, here or in another process.
-START_S = 5.0
+START_S = 15.0
 #: A server that listens and does not answer for so long is not waited for.
 SILENT_S = 1.0
 _LOOK_EVERY_S = 0.02
