@@ -13,6 +13,7 @@ from conveyor_site.tasks import deliver
 from products.errors import ConveyorError
 from runners.broker import is_embedded
 from runners.celery_app import connect
+from runners.process.celery_log import quiet_celery
 from runners.process.links import Link
 from runners.settings_block import SYSTEM_QUEUE
 
@@ -27,8 +28,7 @@ def run_worker(link: Link) -> int:
 
     Waits for a broker that cannot be reached; the reconciler does the same work meanwhile.
     """
-    # Celery tells of every task that comes.
-    logging.getLogger("celery").setLevel(logging.WARNING)
+    quiet_celery()
     signal.signal(signal.SIGTERM, _end_after_this)
     try:
         connect()

@@ -20,6 +20,7 @@ from runners.celery_app import app, connect
 from runners.errors import NoQueueError
 from runners.hints import Hint, publish_hints
 from runners.process.bell import Bell, hang
+from runners.process.celery_log import quiet_celery
 from runners.process.links import Link
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,7 @@ def run_doorbell(link: Link, queues: tuple[str, ...]) -> int:
     gives up.
     """
     signal.signal(signal.SIGTERM, _leave)
-    # Celery tells of every hint that comes.
-    logging.getLogger("celery").setLevel(logging.WARNING)
+    quiet_celery()
     hang(Bell(link, _put_back))
     try:
         connect(queues)
