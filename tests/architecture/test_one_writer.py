@@ -1,0 +1,81 @@
+"""Only one module writes states, so that every move is guarded, recorded and in the table."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.architecture.tree import APPS, modules, name_of, nodes
+
+WRITER = "runs/transitions.py"
+WRITES = {
+    "update",
+    "create",
+    "get_or_create",
+    "update_or_create",
+    "JobRun",
+    "BeltRun",
+    "Attempt",
+    "setattr",
+}
+
+
+def writes_state(node: ast.AST) -> bool:
+    """Return whether a state is assigned, updated, inserted or updated in bulk here."""
+    if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return any(
+            isinstance(part, ast.Attribute) and part.attr == "state"
+            for target in targets
+            for part in ast.walk(target)
+        )
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    constants = {
+        part.value
+        for argument in node.args
+        for part in ast.walk(argument)
+        if isinstance(part, ast.Constant)
+    }
+    if name == "bulk_update" or (name == "setattr" and node.args):
+        return "state" in constants
+    return name in WRITES and any(word.arg == "state" for word in node.keywords)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run.state = new",
+        "run.state, run.reason = new, why",
+        "JobRun.objects.filter(id=1).update(state=new)",
+        "Attempt(state=new)",
+        "BeltRun.objects.create(state=new)",
+        "JobRun.objects.bulk_update(rows, ['state'])",
+        "setattr(run, 'state', new)",
+    ],
+)
+def test_a_write_is_seen(line: str) -> None:
+    assert any(writes_state(node) for node in ast.walk(ast.parse(line)))
+
+
+def test_only_one_module_writes_states() -> None:
+    writers = {
+        name_of(path)
+        for path in modules(*APPS)
+        if any(writes_state(node) for node in nodes(path))
+        # A scanner of shell text, not the engine.
+        and not name_of(path).startswith("belts/spec/")
+    }
+    assert writers == {WRITER}
+
+
+def test_the_engine_writes_no_sql_of_its_own() -> None:
+    found = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in modules("runs", "belts", "products", "runners")
+        for node in nodes(path)
+        if isinstance(node, ast.Attribute) and node.attr in {"cursor", "raw", "RawSQL", "extra"}
+    ]
+    assert found == []
