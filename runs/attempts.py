@@ -86,11 +86,11 @@ def claim_job_run(
 ) -> Claim | None:
     """Claim that job run, or the oldest of the queues; return None when there is none.
 
-    The same nonce returns the same claim, so that a call whose answer was lost can be repeated.
+    The same nonce returns the same claim, so that a call whose answer was lost can be repeated,
+    and None once the attempt that it made has ended.
     """
-    claim = claim_of(nonce)
-    if claim is not None:
-        return claim
+    if Attempt.objects.filter(nonce=nonce).exists():
+        return claim_of(nonce)
     for candidate in candidates(runner, queues, job_run_id=job_run_id):
         with moving(candidate.belt_run_id) as moves:
             claim = claim_candidate(moves, candidate, runner, nonce)
