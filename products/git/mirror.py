@@ -2,13 +2,15 @@
 
 One mirror for each address and credential: who may not read a repository finds nothing of it
 here. Fetches into one mirror wait for one another; a commit that was fetched whole is marked by a
-ref of its own and is there at once the next time. Nothing here touches the database.
+ref of its own and is there at once the next time. Marks that nobody asked for in a month are let
+go of when a mirror is tidied. Nothing here touches the database.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -30,11 +32,16 @@ from products.git.failures import (
 )
 from products.git.urls import fetch_url, shown
 
+logger = logging.getLogger(__name__)
+
 FETCH_TIMEOUT_S = 540.0
 _MARKS = "refs/conveyor"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _EVERYTHING = ("+refs/heads/*:refs/conveyor-heads/*", "+refs/tags/*:refs/conveyor-tags/*")
 _SHA1_DIGITS = 40
+#: A mirror of more packs is tidied: each fetch makes one.
+_MOST_PACKS = 50
+_KEPT_S = 30 * 86400.0
 _LOOK_EVERY_S = 0.05
 
 
@@ -56,6 +63,7 @@ def ensure_commit(
     with _alone(mirror, url):
         if not _has(mirror, commit):
             _fetch(mirror, url, commit, credential)
+            _tidy(mirror)
     return mirror
 
 
@@ -74,8 +82,12 @@ def _name(url: str, credential: OpenedCredential | None) -> str:
 
 
 def _has(mirror: Path, commit: str) -> bool:
-    """Return whether the commit was fetched with everything that it needs."""
-    return (mirror / _MARKS / commit).is_file()
+    """Return whether the commit was fetched with everything that it needs; note that it is used."""
+    try:
+        os.utime(mirror / _MARKS / commit)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -167,6 +179,20 @@ class _Fetch:
             access=self._access,
             timeout_s=FETCH_TIMEOUT_S,
         )
+
+
+def _tidy(mirror: Path) -> None:
+    """Put the packs of many fetches into one, without what only long unused commits need."""
+    if len(list(mirror.glob("objects/pack/*.pack"))) <= _MOST_PACKS:
+        return
+    oldest = time.time() - _KEPT_S
+    for mark in (mirror / _MARKS).iterdir():
+        if mark.stat().st_mtime < oldest:
+            mark.unlink()
+    try:
+        run_git(["repack", "-a", "-d", "-q"], cwd=mirror, timeout_s=FETCH_TIMEOUT_S)
+    except GitFailedError as error:
+        logger.warning("The mirror %s could not be tidied: %s", mirror, error)
 
 
 def _make(mirror: Path, object_format: str) -> None:

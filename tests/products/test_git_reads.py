@@ -222,6 +222,43 @@ def test_a_wrong_or_missing_credential_is_a_sentence_without_it(
     assert "something else" not in str(refused.value)
 
 
+def test_ssh_gets_the_key_in_a_private_file_and_nothing_else(
+    repository: Repository, mirrors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program in ssh's place looks at what it is given, and is the server too."""
+    commit = repository.commit()
+    (tmp_path / "bin").mkdir()
+    stand_in = tmp_path / "bin/ssh"
+    stand_in.write_text(
+        "#!/bin/sh\n"
+        f'printf "%s\\n" "$@" > {tmp_path}/arguments\n'
+        f"key=$(sed -n 's/^IdentityFile=\"\\(.*\\)\"$/\\1/p' {tmp_path}/arguments)\n"
+        f'stat -c %a "$key" "${{key%/*}}" > {tmp_path}/modes; cat "$key" > {tmp_path}/key\n'
+        f"env > {tmp_path}/environment\n"
+        'for last; do :; done; eval "$last"\n'
+    )
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent")
+    url = f"ssh://git@127.0.0.1:2222{repository.folder}"
+    mirror = ensure_commit(mirrors, url, commit, credential=a_login("a key\n", "ssh-key"))
+    assert run_git(["show", f"{commit}:file"], cwd=mirror) == b"text"
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert (tmp_path / "modes").read_text().split() == ["600", "700"]
+    assert (tmp_path / "key").read_text() == "a key\n"
+    key = next(each for each in arguments if each.startswith("IdentityFile="))
+    assert not Path(key.partition("=")[2].strip('"')).parent.exists()
+    assert "SSH_AUTH_SOCK" not in (tmp_path / "environment").read_text()
+    for wanted in (
+        "BatchMode=yes",
+        "IdentityAgent=none",
+        "StrictHostKeyChecking=accept-new",
+        f'UserKnownHostsFile="{mirrors}/known_hosts"',
+        "HostKeyAlias=[127.0.0.1]:2222",
+    ):
+        assert wanted in arguments
+
+
 def test_redirects_are_refused_so_that_no_credential_goes_elsewhere(
     repository: Repository,
 ) -> None:
@@ -343,6 +380,27 @@ def test_what_is_in_a_mirror_may_be_read_by_who_may_enter_it_whatever_the_umask(
     for path in mirror.rglob("*"):
         wanted = 0o555 if path.is_dir() else 0o444
         assert path.stat().st_mode & wanted == wanted, path
+
+
+def test_a_mirror_of_many_fetches_is_tidied_and_keeps_what_is_used(
+    repository: Repository, mirrors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("products.git.mirror._MOST_PACKS", 4)
+    forgotten = repository.commit("forgotten")
+    mirror = ensure_commit(mirrors, repository.url, forgotten)
+    repository.git("commit", "-q", "--amend", "-m", "instead")
+    long_ago = time.time() - 40 * 86400
+    os.utime(mirror / "refs/conveyor" / forgotten, (long_ago, long_ago))
+    commits = [repository.commit(str(number)) for number in range(5)]
+    for commit in commits:
+        ensure_commit(mirrors, repository.url, commit)
+    assert len(list(mirror.glob("objects/pack/*.pack"))) < 4
+    for number, commit in enumerate(commits):
+        assert run_git(["show", f"{commit}:file"], cwd=mirror) == str(number).encode()
+    with pytest.raises(GitFailedError):
+        run_git(["cat-file", "-e", forgotten], cwd=mirror)
+    ensure_commit(mirrors, repository.url, forgotten)
+    assert run_git(["show", f"{forgotten}:file"], cwd=mirror) == b"forgotten"
 
 
 def test_hooks_and_settings_of_a_repository_do_nothing(
