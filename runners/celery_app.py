@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from celery import Celery
+from kombu import Connection
 
 from runners.broker import broker_url
 from runners.settings_block import CELERY_SETTINGS, SYSTEM_QUEUE, queue_of, transport_options
@@ -30,3 +31,15 @@ def connect(queues: Iterable[str] = ()) -> str:
         task_queues=[queue_of(name) for name in sorted({SYSTEM_QUEUE, *queues})],
     )
     return url
+
+
+def preload(url: str) -> None:
+    """Import what a first message needs, so that forked children share it and lose no time.
+
+    Connects to nothing; ``url`` is the broker's. Raises what the transport's driver raises.
+    """
+    app.finalize()
+    Connection(url).get_transport_cls()
+    # Both are made when they are asked for.
+    for name in ("amqp", "backend"):
+        getattr(app, name)

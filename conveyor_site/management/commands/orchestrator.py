@@ -18,6 +18,7 @@ from conveyor_site.orchestrator.worker import run_worker
 from conveyor_site.reconciler import Reconciler
 from products.errors import ConveyorError
 from runners.broker import broker_url
+from runners.celery_app import preload
 from runners.process import guard
 from runners.process.links import Link
 from runners.settings_block import transport_options
@@ -67,6 +68,7 @@ class Command(BaseCommand):
         """Start the embedded queue, for as long as this process lives, or say what is wrong."""
         try:
             url = broker_url()
+            preload(url)
             options = transport_options(url)
             with Connection(url, connect_timeout=_PATIENCE_S, transport_options=options) as queue:
                 queue.ensure_connection(max_retries=0, timeout=_PATIENCE_S)

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from products.errors import ConveyorError
 from products.names import QUEUE_PATTERN
 from runners.broker import broker_url
+from runners.celery_app import preload
 from runners.executor import workspace
 from runners.process import guard
 from runners.process.isolating import choose_isolation
@@ -121,7 +122,7 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
 def _start_embedded_queue() -> None:
     """Have the embedded queue live as long as this runner, where it is the first to need it."""
     try:
-        broker_url()
+        preload(broker_url())
     except Exception as error:
         # Whatever it is, runners poll, and the doorbell tries again.
         logger.warning("There is no queue yet: %s", error)
