@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from products.models import Configuration
+from products.models import Configuration, Source
+from products.polling import poll_source
+from tests.builders import a_source
 from tests.products.repositories import Repository
 
 
@@ -26,3 +28,17 @@ def own_data_folder(tmp_path: Path, settings: Settings) -> Path:
     folder = tmp_path / "data"
     settings.CONVEYOR_DATA_DIR = folder
     return folder
+
+
+@pytest.fixture
+def mirrors(tmp_path: Path) -> Path:
+    return tmp_path / "mirrors"
+
+
+@pytest.fixture
+def source(repository: Repository, local_sources: None) -> Source:
+    """A source that was looked at once; its repository has one commit."""
+    repository.commit("one")
+    source = a_source(url=repository.url, default_branch="")
+    assert poll_source(source.pk) == 0
+    return source

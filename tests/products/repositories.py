@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from products.credentials import OpenedCredential
+
 _ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
@@ -21,6 +23,12 @@ _ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "A",
     "GIT_COMMITTER_EMAIL": "a@example.org",
 }
+PASSWORD = "kestrel-9-canary"
+
+
+def a_login(password: str = PASSWORD, kind: str = "git") -> OpenedCredential:
+    """Return an opened credential of the user ada."""
+    return OpenedCredential("login", kind, "LOGIN", "ada", password)
 
 
 class Repository:
