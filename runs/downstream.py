@@ -54,6 +54,10 @@ def _start(edge: Edge) -> BeltRun:
     belt: Belt | None = belts.first()
     if belt is None:
         raise NotStartedError(f"There is no belt {edge.product_name}.{edge.belt_name} here.")
+    # Whoever made it may have died before the edge knew of it.
+    made: BeltRun | None = BeltRun.objects.filter(upstream=edge.upstream, belt=belt).first()
+    if made is not None:
+        return made
     if belt.archived_at is not None or belt.product.archived_at is not None:
         raise BeltArchivedError(f"{belt}")
     _check_limits(edge.upstream)
