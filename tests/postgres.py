@@ -19,14 +19,9 @@ from types import TracebackType
 from typing import Self
 
 _UNPRIVILEGED = "nobody"
-_OPTIONS = {
-    "listen_addresses": "127.0.0.1",
-    # Nothing of a test session must outlive a crash of the machine.
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_connections": "200",
-}
+_OPTIONS = {"listen_addresses": "127.0.0.1", "max_connections": "200"}
+# Nothing of a test session must outlive a crash of the machine.
+_HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def free_port() -> int:
@@ -37,9 +32,13 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """One cluster; it ends with its process, by SIGKILL too, and takes its folder with it."""
+    """One cluster; it ends with its process, by SIGKILL too, and takes its folder with it.
 
-    def __init__(self) -> None:
+    A ``durable`` one loses nothing that it has committed when the machine crashes.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._options = _OPTIONS if durable else {**_OPTIONS, **_HASTY}
         self.folder = Path(tempfile.mkdtemp(prefix="conveyor-postgres-"))
         self.data = self.folder / "data"
         self.port = free_port()
@@ -81,7 +80,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it; returns when it answers."""
-        options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
+        options = " ".join(f"-c {name}={value}" for name, value in self._options.items())
         more = f"-p {self.port} -k {self.folder} {options}"
         self._run(*self._pg_ctl("start", "-w", "-l", str(self.folder / "log"), "-o", more))
 

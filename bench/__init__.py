@@ -1,0 +1,1 @@
+"""The benchmark: figures of this platform beside references measured in the same run."""

@@ -1,0 +1,60 @@
+"""The reference: Celery by itself, with tasks that do what the jobs do and nothing else.
+
+``python -m celery --app bench.bare worker`` runs it. It knows nothing of this platform. A task
+that is done writes the time at the end of a file, which costs less than any result backend.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import time
+
+from celery import Celery
+
+#: The variable with the URL of the queue server.
+URL = "BENCH_QUEUE_URL"
+FIRST_COMMAND = 'echo "$EPOCHREALTIME"'
+
+_MOMENT = struct.Struct("d")
+
+#: No fix-ups: nothing of Django belongs to the reference.
+app = Celery("bare", broker=os.environ.get(URL), fixups=[], set_as_current=False)
+app.conf.update(
+    task_ignore_result=True,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"global_keyprefix": "bare:"},
+)
+
+
+@app.task
+def no_op(moments: str) -> None:
+    """Run ``true``."""
+    subprocess.run(["true"], check=True)
+    _note(moments, time.time())
+
+
+@app.task
+def first_command(moments: str) -> None:
+    """Run a command that tells when it ran."""
+    command = ["bash", "-c", FIRST_COMMAND]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    _note(moments, float(done.stdout))
+
+
+def _note(moments: str, moment: float) -> None:
+    descriptor = os.open(moments, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, _MOMENT.pack(moment))
+    finally:
+        os.close(descriptor)
+
+
+def read_moments(moments: str) -> list[float]:
+    """Return the times at which tasks were done, in seconds since 1970."""
+    try:
+        with open(moments, "rb") as file:  # noqa: PTH123 - the name travels in a message
+            return [moment for (moment,) in _MOMENT.iter_unpack(file.read())]
+    except FileNotFoundError:
+        return []
