@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from belts.definitions import spec_of
@@ -26,6 +26,7 @@ from runners.executor.shapes import (
     Limits,
     OutputWord,
     SecretFile,
+    Shell,
     Timing,
 )
 from runners.fleets import FleetFacts, fleet_facts
@@ -136,8 +137,8 @@ def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
         attempt_id=str(claim.attempt_id),
         work_dir=str(bench.plan.work_dir),
         path=fleet.job_path or bench.plan.job_path,
-        isolation=_isolation(bench, fleet),
-        shell=job.shell,
+        isolation=_isolation(bench, fleet, run.belt_run),
+        shell=cast("Shell", job.shell),
         script=plan.script,
         post_run=plan.post_run,
         facts=_facts(run, row, claim),
@@ -172,10 +173,14 @@ def _refuse_stranger(product: Product, fleet: FleetFacts) -> None:
         )
 
 
-def _isolation(bench: Workbench, fleet: FleetFacts) -> Isolation:
-    if fleet.root_jobs:
-        return Isolation(level="none")
-    return bench.plan.isolation_of(bench.place)
+def _isolation(bench: Workbench, fleet: FleetFacts, run: BeltRun) -> Isolation:
+    isolation = Isolation(level="none") if fleet.root_jobs else bench.plan.isolation_of(bench.place)
+    if run.tainted and isolation.level == "none":
+        raise SetupError(
+            "This run has code of a fork in it, which is run in isolation only, and here jobs are "
+            "not isolated. Give the job a queue whose runners are root or have bubblewrap."
+        )
+    return isolation
 
 
 def _timing(times: Mapping[str, float]) -> Timing:

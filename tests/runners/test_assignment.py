@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -44,7 +45,7 @@ def bench(tmp_path: Path) -> Iterator[Workbench]:
     theirs.close()
 
 
-def a_job(spec: JobSpec, **fields: object) -> JobRun:
+def a_job(spec: JobSpec, **fields: Any) -> JobRun:
     """Return a queued run of that job."""
     run = a_belt_run({spec.name: "queued"}, **fields)
     file = BeltFile(run.belt.product.name, belts=(BeltSpec(run.belt.name, jobs=(spec,)),))
@@ -155,3 +156,15 @@ def test_runs_with_code_of_a_fork_get_no_credentials(bench: Workbench) -> None:
     with pytest.raises(SetupError, match="code of a fork") as refused:
         built(row, bench)
     assert refused.value.reason == "credential-missing"
+
+
+def test_runs_with_code_of_a_fork_are_isolated_as_others(bench: Workbench) -> None:
+    row = a_job(JobSpec("build", commands="true"), tainted=True)
+    assert built(row, bench).isolation.level == "uid"
+
+
+def test_runs_with_code_of_a_fork_do_not_run_without_isolation(bench: Workbench) -> None:
+    a_fleet("default", root_jobs=True)
+    row = a_job(JobSpec("build", commands="true"), tainted=True)
+    with pytest.raises(SetupError, match="run in isolation only"):
+        built(row, bench)
