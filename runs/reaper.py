@@ -10,16 +10,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from products.configuration import current
 from products.models import OutboxRow
 from products.outbox import Consequence, write_outbox
 from runs.finish import AttemptEnd, end_attempt_by_server, lose_attempt
-from runs.models import Attempt, BeltRun, JobRun
+from runs.models import Attempt, BeltRun, JobRun, Supplier
 from runs.release import follow_up, read_run, release_belt_run
-from runs.states import CLAIMED, AttemptState, JobRunState, Reason
+from runs.states import CLAIMED, FINISHED, AttemptState, JobRunState, Reason
 from runs.transitions import JobKey, Why, moving
 
 #: So many of the oldest job runs of a queue are announced again at a time.
@@ -86,20 +86,38 @@ def _end_unserved(key: JobKey, belt_run_id: UUID, limit_s: int) -> bool:
     )
     with moving(belt_run_id) as moves:
         why = Why(Reason.NO_RUNNER, sentence)
-        if not moves.job(key, JobRunState.QUEUED, JobRunState.ERRORED, why):
+        # It may have been claimed and queued once more since it was read.
+        guard = {"available_at__lt": Now() - timedelta(seconds=limit_s)}
+        if not moves.job(key, JobRunState.QUEUED, JobRunState.ERRORED, why, guard=guard):
             return False
         follow_up(moves, read_run(belt_run_id))
     return True
 
 
 def settle_stragglers(limit: int = 200) -> int:
-    """Look at belt runs again in which nothing is claimed or queued and that have not ended."""
+    """Look at belt runs again that have not ended though nothing in them goes on.
+
+    Nothing is claimed or queued in them, and no job waits for another run that goes on.
+    """
     busy = JobRun.objects.filter(state__in=[JobRunState.QUEUED, *CLAIMED])
     still = BeltRun.objects.unfinished().exclude(id__in=busy.values("belt_run_id"))
+    still = still.filter(~Exists(_unfinished_suppliers()))
     ids = list(still.order_by("id").values_list("id", flat=True)[:limit])
     for belt_run_id in ids:
         release_belt_run(belt_run_id)
     return len(ids)
+
+
+def _unfinished_suppliers() -> QuerySet[Supplier]:
+    """Return what the waiting jobs of an outer belt run rightly wait for."""
+    ended = JobRun.objects.filter(
+        belt_run=OuterRef("belt_run"), name=OuterRef("job_name"), state__in=FINISHED
+    )
+    waiting = Supplier.objects.filter(
+        consumer__belt_run=OuterRef("pk"), consumer__state=JobRunState.WAITING
+    )
+    unfinished = waiting.filter(belt_run__in=BeltRun.objects.unfinished())
+    return unfinished.filter(~Exists(ended))
 
 
 def write_hints_again(limit: int = 500) -> int:
