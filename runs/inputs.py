@@ -52,6 +52,9 @@ def supplies_of(consumer_ids: Sequence[UUID]) -> dict[UUID, list[Supply]]:
 def supply_of(supplier: Supplier, job_states: Mapping[tuple[UUID, str], JobRunState]) -> Supply:
     """Return how one supplier stands; ``job_states`` by belt run and job."""
     run = supplier.belt_run
+    if run is None and supplier.how != Supplier.How.NONE:
+        # It was removed; a repeat has its values from the run that it repeats, if at all.
+        return Supply(SupplyState.READY)
     if run is None:
         sentence = supplier.note or f"{supplier.product_name}.{supplier.belt_name} has no such run."
         return Supply(SupplyState.MISSING, sentence)
