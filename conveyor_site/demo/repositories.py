@@ -65,15 +65,20 @@ class Repository:
         return _git(self.server, "rev-list", "--count", f"refs/heads/{BRANCH}") == "1"
 
 
+def require_git() -> None:
+    """Raise NoGitError unless git is there."""
+    if shutil.which("git") is None:
+        raise NoGitError
+
+
 def make_repositories(folder: Path | None = None) -> tuple[Repository, ...]:
     """Return the repositories below the data folder, after making those that are not there.
 
     Each appears whole or not at all; one that is there is left as it is. Raises NoGitError, and
     GitFailedError with git's own words.
     """
+    require_git()
     place = folder or Path(settings.CONVEYOR_DATA_DIR) / _DEMO
-    if shutil.which("git") is None:
-        raise NoGitError
     found = [Repository(name, place / "server" / f"{name}.git", place / name) for name in NAMES]
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     (place / "server").mkdir(exist_ok=True)

@@ -12,7 +12,12 @@ from conveyor_site.demo.accounts import ensure_admin
 from conveyor_site.demo.fresh import POLITE
 from conveyor_site.demo.lock import Lock
 from conveyor_site.demo.picture import picture_of
-from conveyor_site.demo.repositories import Repository, make_repositories, merge_a_change
+from conveyor_site.demo.repositories import (
+    Repository,
+    make_repositories,
+    merge_a_change,
+    require_git,
+)
 from conveyor_site.demo.site import Site, free_port, import_products, prepare_database
 from conveyor_site.following import follow
 from products.errors import UserError
@@ -44,6 +49,7 @@ def run_site(write: Write) -> None:
     """
     with _locked() as lock, _interrupted_by_signals():
         write("Conveyor is starting.")
+        require_git()
         prepare_database()
         password = ensure_admin()
         repositories = make_repositories()
@@ -104,6 +110,7 @@ def show_chain(write: Write) -> bool:
     ConveyorError for what keeps it from running, and KeyboardInterrupt.
     """
     with _locked(), _interrupted_by_signals():
+        require_git()
         prepare_database()
         repositories = make_repositories()
         if not repositories[0].is_untouched():

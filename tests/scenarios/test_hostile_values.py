@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from belts.importing import ImportOptions, import_sources
 from runs.models import Consumption, Output
 from tests.scenarios.living import ScenarioSite
 
@@ -96,9 +97,8 @@ def test_values_arrive_byte_for_byte_and_never_execute(site: ScenarioSite, folde
     )
     target = site.repository("receiver", {".conveyor.yml": receiver(values)})
     for repository in (source, target):
-        path = str(repository)
-        done = site.manage("import_conveyor_yml", path, "--source", path)
-        assert done.returncode == 0, done.stderr
+        options = ImportOptions(source=str(repository))
+        assert not import_sources([str(repository)], options)[0].failed
     site.start()
 
     done = site.manage("run_belt", "sender.send", "--follow", "--chain")

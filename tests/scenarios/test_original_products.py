@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from belts.importing import ImportOptions, ImportOutcome, import_sources
 from belts.models import Trigger
 from runs.models import BeltRun, Consumption, Output
 from tests.scenarios.living import SCENARIOS, ScenarioSite
@@ -36,13 +37,15 @@ def original(site: ScenarioSite) -> ScenarioSite:
     return site
 
 
-def imported(site: ScenarioSite, name: str, file: Path, more: dict[str, str] | None = None) -> str:
-    """Commit a belt file to the product's repository and import it; return what was said."""
+def imported(
+    site: ScenarioSite, name: str, file: Path, more: dict[str, str] | None = None
+) -> ImportOutcome:
+    """Commit a belt file to the product's repository and import it; return what came of it."""
     text = file.read_bytes().decode()
     repository = str(site.repository(name, {".conveyor.yml": text, **(more or {})}))
-    done = site.manage("import_conveyor_yml", repository, "--source", repository)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+    outcome = import_sources([repository], ImportOptions(source=repository))[0]
+    assert not outcome.failed, outcome.problems
+    return outcome
 
 
 def run(site: ScenarioSite, belt: str) -> tuple[int, str]:
@@ -115,8 +118,7 @@ def test_the_third_file_is_imported_with_two_warnings(original: ScenarioSite) ->
 
 
 def test_the_corrected_third_file_ends_the_chain_with_its_image(original: ScenarioSite) -> None:
-    said = imported(original, "terraform", CORRECTED)
-    assert "warning" not in said
+    assert imported(original, "terraform", CORRECTED).problems == ()
     original.start()
 
     code, said = run(original, "ror-api-backend.build-gem")

@@ -1,0 +1,193 @@
+"""The demonstration as a user starts it: commands, real processes, real repositories."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from tests.own_database import REPOSITORY
+from tests.waiting import until
+
+pytestmark = pytest.mark.processes
+
+PATIENCE_S = 240.0
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the ids of all processes below a process."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Demonstration:
+    """One command of the demonstration with a data folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "said"
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.environment = {
+            **{key: text for key, text in os.environ.items() if not key.startswith("CONVEYOR_")},
+            "CONVEYOR_DATA_DIR": str(folder / "data"),
+            "CONVEYOR_WORK_DIR": str(folder / "work"),
+            "TMPDIR": str(folder),
+        }
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", command],
+            cwd=REPOSITORY,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+    def start(self, command: str) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", command],
+                cwd=REPOSITORY,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        self.started.append(process)
+        return process
+
+    def says(self, text: str) -> None:
+        """Wait until it has said something."""
+        until(lambda: text in self.said, f"{text!r} is said", patience_s=PATIENCE_S)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def temporary_folders(self) -> list[Path]:
+        return list(self.folder.glob("conveyor-*"))
+
+    def close(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def demonstration(folder: Path) -> Iterator[Demonstration]:
+    demonstration = Demonstration(folder)
+    yield demonstration
+    demonstration.close()
+
+
+def test_the_chain_is_shown_to_its_end_and_nothing_stays(demonstration: Demonstration) -> None:
+    done = demonstration.run("demo")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout
+    version = re.search(r"out {2}VERSION = (1\.1\.0\+[0-9a-f]{8})\n", said)
+    assert version is not None
+    assert f"out  DEPLOYED_VERSION = {version[1]}\n" in said
+    assert f"in   web-service.release.package.VERSION = {version[1]}\n" in said
+    assert "out  GREETING = Hola, Conveyor!\n" in said
+    assert "└──▶ environment.deploy #1  succeeded" in said
+    assert "web-service.release.unit-tests | OK" in said
+    assert demonstration.temporary_folders() == []
+
+
+def test_an_interrupted_demonstration_leaves_nothing(demonstration: Demonstration) -> None:
+    process = demonstration.start("demo")
+    demonstration.says("web-service.release #1 begins")
+    below = descendants(process.pid)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(PATIENCE_S) == 130
+    assert [pid for pid in below if is_alive(pid)] == []
+    assert demonstration.temporary_folders() == []
+
+
+def test_a_site_shows_a_merge_and_stays_until_it_is_interrupted(
+    demonstration: Demonstration,
+) -> None:
+    process = demonstration.start("demo_site")
+    demonstration.says("Ctrl-C ends everything.")
+    said = demonstration.said
+    assert "└──▶ environment.deploy #1  succeeded" in said
+    assert re.search(r"password {7}\S{16} ", said)
+    address = re.search(r"Conveyor is ready: {2}(\S+)", said)
+    assert address is not None
+    page = build_opener(ProxyHandler({})).open(address[1], timeout=20)
+    assert page.status == 200
+    second = demonstration.run("demo_site")
+    assert second.returncode == 1
+    assert f"already at {address[1]}" in second.stderr
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(PATIENCE_S) == 0
+    assert "Conveyor has ended." in demonstration.said
+
+
+def test_a_later_start_makes_nothing_anew_and_dies_with_all_that_it_started(
+    demonstration: Demonstration,
+) -> None:
+    process = demonstration.start("demo_site")
+    demonstration.says("A change was merged")
+    process.send_signal(signal.SIGTERM)
+    process.wait(PATIENCE_S)
+
+    process = demonstration.start("demo_site")
+    demonstration.says("Ctrl-C ends everything.")
+    assert "the administrator that was made on the first start" in demonstration.said
+    assert "A change was merged" not in demonstration.said
+    below = descendants(process.pid)
+    assert len(below) > 5
+    process.kill()
+
+    until(lambda: not any(map(is_alive, below)), "all that it started is dead")
+
+
+def test_a_database_of_the_users_own_is_left_alone(demonstration: Demonstration) -> None:
+    url = f"sqlite:///{demonstration.folder}/mine.sqlite3"
+    demonstration.environment["CONVEYOR_DATABASE_URL"] = url
+
+    done = demonstration.run("demo_site")
+
+    assert done.returncode == 1
+    assert "CONVEYOR_DATABASE_URL is set" in done.stderr
+    assert not (demonstration.folder / "mine.sqlite3").exists()
+
+
+def test_without_git_it_says_so(demonstration: Demonstration) -> None:
+    demonstration.environment["PATH"] = str(demonstration.folder)
+
+    done = demonstration.run("demo_site")
+
+    assert done.returncode == 1
+    assert "git is not installed" in done.stderr
