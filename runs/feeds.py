@@ -17,14 +17,12 @@ _PIECES_A_LOOK = 16
 class LogText:
     """All that an attempt's log holds now, as the bytes that the job wrote."""
 
-    def __init__(self, attempt: Attempt | None) -> None:
+    def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._after = -1
 
     def look(self) -> Look:
         """Return the next megabyte or less."""
-        if self._attempt is None:
-            return Look(ended=True)
         pieces = read_log(self._attempt, after=self._after, limit=_PIECES_A_LOOK)
         if not pieces:
             return Look(ended=True)
@@ -32,8 +30,19 @@ class LogText:
         return Look(b"".join(piece.data for piece in pieces))
 
 
+class SentenceText:
+    """What is said of a job run that no attempt was made of, instead of its log."""
+
+    def __init__(self, sentence: str) -> None:
+        self._sentence = sentence
+
+    def look(self) -> Look:
+        """Return the sentence as a line."""
+        return Look(f"{self._sentence}\n".encode(), ended=True)
+
+
 class LogEvents:
-    """The log of one attempt as events, until the attempt has ended.
+    """The log of one attempt as events, until the job run has ended or is tried again.
 
     ``log`` events carry ``stream`` and ``pieces``, a list of [class names, text], with the
     sequence as their id; ``state`` says how attempt and job run stand; ``end`` is the last.
@@ -55,7 +64,7 @@ class LogEvents:
         )
         self._number = self._number or job_run.last_attempt or None
         attempt = Attempt.objects.filter(job_run=job_run, number=self._number or 0).first()
-        over = job_run.is_finished if attempt is None else attempt.finished_at is not None
+        over = job_run.is_finished or job_run.last_attempt > (self._number or 0)
         data = self._changed_state(job_run, attempt)
         log = self._log(attempt) if attempt is not None else b""
         if not over or log:

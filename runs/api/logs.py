@@ -18,8 +18,9 @@ from rest_framework.serializers import Serializer
 
 from products.api.scoped import ScopedView
 from runs.api.requests import MAX_NUMBER, ChangesQuery, LogQuery, LogStreamQuery
-from runs.feeds import ChainEvents, LogEvents, LogText
+from runs.feeds import ChainEvents, LogEvents, LogText, SentenceText
 from runs.models import Attempt, BeltRun, JobRun
+from runs.sentences import instead_of_log
 from runs.streaming import event_stream, whole_text
 
 _LAST_EVENT_ID = OpenApiParameter(
@@ -64,13 +65,16 @@ class StreamView(ScopedView):
 class JobRunLogView(StreamView):
     """The whole log of an attempt of a job run."""
 
-    queryset = JobRun.objects.all()
+    queryset = JobRun.objects.select_related("reused_from__belt_run")
     product_path = "belt_run__belt__product"
     missing = "There is no job run with this id that you may see."
 
     @extend_schema(parameters=[LogQuery], responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
-        """Return the log as the job wrote it, of the newest attempt unless one is named."""
+        """Return the log as the job wrote it, of the newest attempt unless one is named.
+
+        Where no attempt was made, it is the sentence that says why.
+        """
         job_run = self.found(self.get_queryset(), pk=pk)
         number = self.queried(LogQuery).get("attempt")
         attempt = Attempt.objects.filter(
@@ -80,7 +84,8 @@ class JobRunLogView(StreamView):
             raise NotFound(
                 f"{job_run.name} has no attempt {number}; it has {job_run.last_attempt}."
             )
-        return whole_text(request._request, LogText(attempt))
+        feed = LogText(attempt) if attempt else SentenceText(instead_of_log(job_run))
+        return whole_text(request._request, feed)
 
 
 class JobRunLogStreamView(StreamView):

@@ -10,48 +10,16 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from runs.states import JobRunState, Reason
+from runs.sentences import why
 
 register = template.Library()
-
-#: Said where a job run has no message of its own.
-_SENTENCES: dict[str, str] = {
-    Reason.READY: "Waits for a runner.",
-    Reason.CLAIMED: "A runner prepares it.",
-    Reason.REUSED: "Kept from an earlier round.",
-    Reason.EXIT_STATUS: "Its commands ended with an error.",
-    Reason.TIMED_OUT: "It took longer than its timeout.",
-    Reason.OUTPUT_MISSING: "It ended without an output that it declares.",
-    Reason.OUTPUT_INVALID: "It handed on an output that cannot be taken.",
-    Reason.POST_RUN: "Its post-run commands ended with an error.",
-    Reason.SETUP: "It could not be prepared.",
-    Reason.NO_SOURCE: "Its product has no source.",
-    Reason.INPUT_MISSING: "An input that it needs is not there.",
-    Reason.CREDENTIAL_MISSING: "A credential that it names is not there for it.",
-    Reason.UPSTREAM_FAILED: "A job that it needs did not succeed.",
-    Reason.RUNNER_LOST: "Its runner was lost.",
-    Reason.NO_RUNNER: "No runner took it in time.",
-    Reason.CANCEL_REQUESTED: "It was cancelled.",
-    Reason.RETRY: "Waits to be tried again.",
-    Reason.INTERNAL: "Conveyor itself failed.",
-}
+register.filter("sentence", why)
 
 
 @register.inclusion_tag("components/_state.html")
 def state(value: str) -> dict[str, str]:
     """Show a state: a mark in its colour beside its name."""
     return {"state": str(value)}
-
-
-@register.filter
-def sentence(job_run: Any) -> str:
-    """Return why a job run is in its state, as a sentence; empty where nothing needs saying."""
-    if job_run.message:
-        return str(job_run.message)
-    if job_run.state == JobRunState.WAITING:
-        names = ", ".join(each.name for each in getattr(job_run, "waits_for", ()))
-        return f"Waits for {names}." if names else "Waits for what it needs."
-    return _SENTENCES.get(job_run.reason, "")
 
 
 @register.filter

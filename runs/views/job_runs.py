@@ -12,6 +12,7 @@ from runs.log_display import LogDisplay, Piece
 from runs.logs import read_log
 from runs.models import Attempt, Consumption, JobRun, LogChunk
 from runs.queue_warnings import ServedQueues, queue_warnings
+from runs.sentences import instead_of_log
 
 #: So much of the end of a log is on the page; all of it is behind a link.
 TAIL_BYTES = 128 * 1024
@@ -44,6 +45,8 @@ class JobRunPage(Page):
             log=shown_log(attempt, after=start) if attempt else [],
             log_after=start,
             log_is_cut=is_cut,
+            is_live=not job_run.is_finished and attempt is (attempts[-1] if attempts else None),
+            instead_of_log="" if attempt else instead_of_log(job_run),
             values_in=job_run.consumed.select_related("output__job_run__belt_run__belt__product"),
             values_out=job_run.handed_on,
             suppliers=job_run.suppliers.select_related("belt_run"),

@@ -3,7 +3,8 @@
 "use strict";
 
 (() => {
-  const LONGEST_LOG = 2 * 1024 * 1024;
+  const LONGEST_LOG = 1024 * 1024;
+  const COME_AGAIN_MS = 5000;
   const page = () => document.getElementById("page");
 
   // Clocks
@@ -35,7 +36,23 @@
     return active !== null && active.matches("input, textarea, select");
   }
 
+  // One at a time, so that an older answer never replaces a newer one.
+  const wanted = new Set();
+  let isRefreshing = false;
+
   async function refresh(ids) {
+    for (const id of ids) wanted.add(id);
+    if (isRefreshing) return;
+    isRefreshing = true;
+    while (wanted.size > 0) {
+      const now = [...wanted];
+      wanted.clear();
+      await refreshOnce(now);
+    }
+    isRefreshing = false;
+  }
+
+  async function refreshOnce(ids) {
     if (ids.includes("page") && isBusy()) return;
     const fresh = await fetched().catch(() => null);
     if (fresh === null) return;
@@ -52,23 +69,34 @@
     }
   }
 
-  // Streams; those of a page that nobody looks at are closed
+  // Streams; those of a page that nobody looks at are closed. A browser comes again by itself
+  // when a connection breaks, but not after an answer that is an error.
 
   function whileSeen(open) {
     let source = null;
+    let again = null;
+    const close = () => {
+      clearTimeout(again);
+      if (source !== null) source.close();
+      source = null;
+    };
     const follow = () => {
-      if (document.hidden && source !== null) {
-        source.close();
-        source = null;
-      } else if (!document.hidden && source === null) {
+      if (document.hidden) {
+        close();
+      } else if (source === null) {
         source = open();
+        source.addEventListener("error", () => {
+          if (source === null || source.readyState !== EventSource.CLOSED) return;
+          close();
+          again = setTimeout(follow, COME_AGAIN_MS);
+        });
       }
     };
     document.addEventListener("visibilitychange", follow);
     follow();
     return () => {
       document.removeEventListener("visibilitychange", follow);
-      if (source !== null) source.close();
+      close();
     };
   }
 
@@ -98,17 +126,40 @@
       source.addEventListener("state", () => refresh(["standing", "reason"]));
       source.addEventListener("end", (event) => {
         stop();
-        const state = JSON.parse(event.data);
-        const isOver = !["waiting", "queued", "starting", "running"].includes(state.state);
-        if (isOver) refresh(["standing", "reason", "values", "history"]);
-        else setTimeout(() => location.reload(), 1000);
+        const { state } = JSON.parse(event.data);
+        const isOver = !["waiting", "queued", "starting", "running"].includes(state);
+        const parts = ["standing", "reason", "values", "history"];
+        if (isOver) refresh(isFirst ? [...parts, "output"] : parts);
+        else location.replace(location.pathname); // another attempt has begun
       });
       return source;
     });
   }
 
-  function append(log, { stream, pieces }) {
+  // What has come is shown once a frame: measuring a long log takes longer than adding to it.
+  let arrived = [];
+
+  function append(log, said) {
+    arrived.push(said);
+    if (arrived.length === 1) requestAnimationFrame(() => show(log));
+  }
+
+  function show(log) {
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const parts = arrived.map(partOf);
+    arrived = [];
+    log.append(...parts);
+    let length = Number(log.dataset.length || 0);
+    for (const part of parts) length += part.textContent.length;
+    while (length > LONGEST_LOG && log.firstChild !== log.lastChild) {
+      length -= log.firstChild.textContent.length;
+      log.firstChild.remove();
+    }
+    log.dataset.length = length;
+    if (isAtEnd) log.scrollTop = log.scrollHeight;
+  }
+
+  function partOf({ stream, pieces }) {
     const part = document.createElement("span");
     part.className = stream;
     for (const [classes, text] of pieces) {
@@ -121,16 +172,7 @@
         part.append(span);
       }
     }
-    log.append(part);
-    let length = Number(log.dataset.length || 0) + part.textContent.length;
-    while (length > LONGEST_LOG && log.firstChild !== part) {
-      length -= log.firstChild.textContent.length;
-      log.firstChild.remove();
-    }
-    log.dataset.length = length;
-    const note = document.getElementById("no-log");
-    if (note !== null) note.remove();
-    if (isAtEnd) log.scrollTop = log.scrollHeight;
+    return part;
   }
 
   // What this page asks for
