@@ -8,8 +8,9 @@ from typing import Any
 from django.contrib.auth.views import LoginView
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -69,7 +70,13 @@ class Login(LoginView):
     """The way in; too many wrong passwords for an account from an address make it wait."""
 
     template_name = "conveyor_site/login.html"
-    redirect_authenticated_user = True
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Ask for name and password, unless the user is logged in and may go on."""
+        asks_for_admin = self.get_redirect_url().startswith(reverse("admin:index"))
+        if request.user.is_authenticated and (request.user.is_staff or not asks_for_admin):
+            return redirect(self.get_success_url())
+        return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Log in; answers 429 while the account is kept waiting."""
