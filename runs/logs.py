@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 from runs.errors import LogPieceError
 from runs.models import Attempt, LogChunk
@@ -54,7 +56,8 @@ def append_chunks(attempt_id: UUID, chunks: Sequence[ChunkToStore]) -> bool:
     with transaction.atomic():
         # The update is the fence: it fails for an attempt that has ended, and holds its row.
         alive = Attempt.objects.filter(id=attempt_id, state__in=ALIVE)
-        if not alive.update(log_bytes=last.offset + len(last.data)):
+        end = last.offset + len(last.data)
+        if not alive.update(log_bytes=Greatest(F("log_bytes"), end)):
             return False
         insert_chunks(attempt_id, chunks)
     return True
