@@ -203,7 +203,7 @@ def test_what_has_not_ended_is_not_repeated_and_what_succeeded_has_nothing_faile
     with pytest.raises(RunUnfinishedError, match=r"not finished yet \(pending\)"):
         rerun_belt_run(run)
     work_off(Worker(), lambda _: {"FILE": "f", "PACK": "p"})
-    with pytest.raises(NothingToRerunError, match="Every job of gem.build #1 succeeded"):
+    with pytest.raises(NothingToRerunError, match=r"Every job of gem\.build #1 succeeded"):
         rerun_belt_run(run, only_failed=True)
     assert rerun_belt_run(run).round == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db.models.functions import Now
@@ -51,7 +52,7 @@ def _ten_days() -> None:
     Configuration.objects.create(pk=1, retention_days=10)
 
 
-def finished(file: str = "f", *, outcome: str = "succeeded", **fields: object) -> BeltRun:
+def finished(file: str = "f", *, outcome: str = "succeeded", **fields: Any) -> BeltRun:
     run = start("gem.build")
     BeltRun.objects.filter(id=run.id).update(**fields)
     worker = Worker()
@@ -124,7 +125,7 @@ def test_the_newest_success_that_supplies_others_stays_however_old() -> None:
 
 @pytest.mark.parametrize("fields", [{"on_default_branch": False}, {"tainted": True}])
 def test_a_newer_success_of_a_branch_or_a_fork_supplies_nobody_and_replaces_nothing(
-    fields: dict[str, object],
+    fields: dict[str, Any],
 ) -> None:
     publish_text(GEM)
     good = finished("main.gem")
