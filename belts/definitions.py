@@ -127,9 +127,17 @@ def _read(product: Product, source: Source, commit: str) -> CommitFile:
 
 
 class DatabaseCatalogue:
-    """The products that have a definition, as ``belts.spec.resolve.Catalogue``."""
+    """The products that have a definition, as ``belts.spec.resolve.Catalogue``.
+
+    Each is looked up once: one catalogue is for one check or one run, which see one state.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, BeltFile | None] = {}
 
     def product(self, name: str) -> BeltFile | None:
         """Return the present file of the product ``name``, None when there is none."""
-        definition = Definition.objects.filter(current_of__name=name).first()
-        return spec_of(definition) if definition else None
+        if name not in self._found:
+            definition = Definition.objects.filter(current_of__name=name).first()
+            self._found[name] = spec_of(definition) if definition else None
+        return self._found[name]

@@ -94,8 +94,9 @@ def import_sources(labels: Sequence[str], options: ImportOptions) -> list[Import
     _refuse_repeated(outcomes)
     good = [outcome for outcome in outcomes if not outcome.failed]
     while good:
+        others = _Together(good)
         for outcome in good:
-            _check(outcome, good, options)
+            _check(outcome, others, options)
         passed = [outcome for outcome in good if not outcome.failed]
         if len(passed) == len(good):
             break
@@ -130,11 +131,11 @@ def _refuse_repeated(outcomes: Sequence[ImportOutcome]) -> None:
         first.setdefault(name, outcome.label)
 
 
-def _check(outcome: ImportOutcome, others: Sequence[ImportOutcome], options: ImportOptions) -> None:
+def _check(outcome: ImportOutcome, others: _Together, options: ImportOptions) -> None:
     file, read = outcome.file, outcome.read
     if file is None or read is None:
         return
-    outcome.checked_problems = check(file, _Together(others))
+    outcome.checked_problems = check(file, others)
     try:
         outcome.repository, more = choose_repository(file, read, given=options.source)
         outcome.checked_problems += more

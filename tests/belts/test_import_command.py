@@ -87,7 +87,7 @@ def test_problems_are_on_stderr_with_the_offending_line(tmp_path: Path) -> None:
     assert f"{tmp_path}/.conveyor.yml:6:9: error:" in err
     assert "     6 |       - {name: compile, comands: make}" in err
     assert 'Did you mean "commands"?' in err
-    assert "1 of 1 was not imported." in err
+    assert "Not imported: 1 of 1." in err
     assert not Product.objects.exists()
 
 
@@ -109,7 +109,7 @@ def test_one_that_fails_does_not_keep_the_others_from_being_imported(tmp_path: P
     assert code == 1
     assert out.startswith("small: imported\n")
     assert "terraform: imported\n" in out
-    assert "1 of 3 was not imported." in err
+    assert "Not imported: 1 of 3." in err
     assert Belt.objects.count() == 2
 
 

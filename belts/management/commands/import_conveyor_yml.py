@@ -74,8 +74,8 @@ class Command(BaseCommand):
         self._print(outcomes, wanted, as_json=options["format"] == "json")
         failed = sum(outcome.failed for outcome in outcomes)
         if failed:
-            what = "would not be imported" if wanted.check else "was not imported"
-            raise CommandError(f"{failed} of {len(outcomes)} {what}.")
+            what = "Would not be imported" if wanted.check else "Not imported"
+            raise CommandError(f"{what}: {failed} of {len(outcomes)}.")
 
     def _print(
         self, outcomes: list[ImportOutcome], options: ImportOptions, *, as_json: bool
