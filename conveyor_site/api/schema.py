@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
+)
 from drf_spectacular.openapi import AutoSchema
 
 
@@ -17,6 +20,18 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """Return the security scheme object."""
         return {"type": "http", "scheme": "bearer", "description": "A token cvy_..."}
+
+
+class StrictBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # untyped package
+    """How the schema describes ``products.api.serializers.StrictSerializer``: no other keys."""
+
+    target_class = "products.api.serializers.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """Return the object that the fields make, closed."""
+        fields = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**fields, "additionalProperties": False}
 
 
 class FilteredSchema(AutoSchema):

@@ -17,15 +17,28 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
 from products.api.scoped import ScopedView
-from runs.api.requests import MAX_NUMBER, ChangesQuery, LogQuery, LogStreamQuery
+from runs.api.requests import (
+    MAX_NUMBER,
+    ChangesQuery,
+    LogQuery,
+    LogStreamQuery,
+    StreamedEvent,
+)
 from runs.feeds import ChainEvents, LogEvents, LogText, SentenceText
 from runs.models import Attempt, BeltRun, JobRun
 from runs.sentences import instead_of_log
 from runs.streaming import event_stream, whole_text
 
-_LAST_EVENT_ID = OpenApiParameter(
-    "Last-Event-ID", OpenApiTypes.STR, OpenApiParameter.HEADER, description="As a reader sends it."
-)
+
+def _last_event_id(kind: Any) -> OpenApiParameter:
+    """Return the header with which a reader comes again."""
+    return OpenApiParameter(
+        "Last-Event-ID", kind, OpenApiParameter.HEADER, description="As a reader sends it."
+    )
+
+
+_LAST_SEQUENCE = _last_event_id({"type": "integer", "minimum": 0, "maximum": MAX_NUMBER})
+_LAST_VERSION = _last_event_id(OpenApiTypes.STR)
 
 
 class WhateverIsAccepted(BaseContentNegotiation):
@@ -96,8 +109,8 @@ class JobRunLogStreamView(StreamView):
     missing = "There is no job run with this id that you may see."
 
     @extend_schema(
-        parameters=[LogStreamQuery, _LAST_EVENT_ID],
-        responses={(200, "text/event-stream"): OpenApiTypes.STR},
+        parameters=[LogStreamQuery, _LAST_SEQUENCE],
+        responses={(200, "text/event-stream"): StreamedEvent},
     )
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
         """Return server-sent events: log, state and, at last, end; ids are log sequences."""
@@ -117,8 +130,8 @@ class BeltRunStreamView(StreamView):
     missing = "There is no belt run with this id that you may see."
 
     @extend_schema(
-        parameters=[ChangesQuery, _LAST_EVENT_ID],
-        responses={(200, "text/event-stream"): OpenApiTypes.STR},
+        parameters=[ChangesQuery, _LAST_VERSION],
+        responses={(200, "text/event-stream"): StreamedEvent},
     )
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
         """Return server-sent events: changed, with a version, and, at last, end."""

@@ -70,3 +70,11 @@ class ChangesQuery(serializers.Serializer[Any]):
     """The version that the caller has seen; the header Last-Event-ID says the same and wins."""
 
     version = serializers.CharField(required=False, max_length=40, default="")
+
+
+class StreamedEvent(serializers.Serializer[Any]):
+    """A server-sent event; ``data`` is JSON."""
+
+    event = serializers.CharField()
+    data = serializers.CharField()
+    id = serializers.CharField(required=False)
