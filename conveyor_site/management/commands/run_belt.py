@@ -59,7 +59,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Start it; with --follow, end the process with the exit code."""
+        """Start it; ends the process with any exit code but 0."""
         try:
             run = start_belt_run(
                 belt_named(options["belt"]),
@@ -71,19 +71,18 @@ class Command(BaseCommand):
             raise CommandError(_with_problems(error)) from error
         except DatabaseError as error:
             raise CommandError(_DATABASE_AWAY.format(_first_line(error))) from error
-        self._say(f"{run} was started: {_address(run)}")
-        if not living_runners().exists():
-            self._say(_NO_RUNNER.format(",".join(_queues(run))))
-        if options["follow"] or options["chain"]:
-            sys.exit(self._follow(run, chain=options["chain"]))
+        follows = options["follow"] or options["chain"]
+        code = self._accompany(run, follows=follows, chain=options["chain"])
+        if code:
+            sys.exit(code)
 
-    def _follow(self, run: BeltRun, *, chain: bool) -> int:
-        write = _coloured(self._say) if self.stdout.isatty() else self._say
+    def _accompany(self, run: BeltRun, *, follows: bool, chain: bool) -> int:
+        """Tell of the run, to its end where it is followed; return the exit code."""
         try:
-            succeeded = follow(run.id, write, chain=chain)
-            run.refresh_from_db()
-            for line in ("", *report_of(run, chain=chain)):
-                self._say(line)
+            self._say(f"{run} was started: {_address(run)}")
+            if not living_runners().exists():
+                self._say(_NO_RUNNER.format(",".join(_queues(run))))
+            return self._follow(run, chain=chain) if follows else 0
         except KeyboardInterrupt:
             self._say(f"\nNo longer followed; {run} goes on. Cancel it there: {_address(run)}")
             return INTERRUPTED
@@ -91,6 +90,13 @@ class Command(BaseCommand):
             raise CommandError(f"{run} was removed while it was followed.") from error
         except DatabaseError as error:
             raise CommandError(_DATABASE_AWAY.format(_first_line(error))) from error
+
+    def _follow(self, run: BeltRun, *, chain: bool) -> int:
+        write = _coloured(self._say) if self.stdout.isatty() else self._say
+        succeeded = follow(run.id, write, chain=chain)
+        run.refresh_from_db()
+        for line in ("", *report_of(run, chain=chain)):
+            self._say(line)
         return 0 if succeeded else NOT_SUCCEEDED
 
     def _say(self, line: str) -> None:
