@@ -48,18 +48,22 @@ def run_site(write: Write) -> None:
     them. Raises ConveyorError for what keeps it from running.
     """
     with _locked() as lock, _interrupted_by_signals():
-        write("Conveyor is starting.")
-        require_git()
-        prepare_database()
-        password = ensure_admin()
-        repositories = make_repositories()
-        import_products(repositories)
-        site = Site(free_port())
         try:
-            with site.parts:
-                _stay(site, lock, write, password=password, upstream=repositories[0])
+            _run_site(lock, write)
         except KeyboardInterrupt:
             write("Conveyor has ended.")
+
+
+def _run_site(lock: Lock, write: Write) -> None:
+    write("Conveyor is starting.")
+    require_git()
+    prepare_database()
+    password = ensure_admin()
+    repositories = make_repositories()
+    import_products(repositories)
+    site = Site(free_port())
+    with site.parts:
+        _stay(site, lock, write, password=password, upstream=repositories[0])
 
 
 def _stay(

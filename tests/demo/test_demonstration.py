@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -92,10 +94,22 @@ class Demonstration:
     def temporary_folders(self) -> list[Path]:
         return list(self.folder.glob("conveyor-*"))
 
+    def outputs(self, name: str) -> list[tuple[str]]:
+        """Return the values of the outputs of that name, as rows."""
+        with closing(sqlite3.connect(self.folder / "data" / "conveyor.sqlite3")) as database:
+            query = "SELECT value FROM runs_output WHERE name = ?"
+            return database.execute(query, [name]).fetchall()
+
     def close(self) -> None:
         for process in self.started:
             process.kill()
             process.wait()
+
+
+def do_as_told(said: str) -> None:
+    """Type the commands that the text gives for a change of one's own."""
+    commands = said.partition("Merge a change of your own:")[2].partition("Ctrl-C ends")[0]
+    subprocess.run(["sh", "-e", "-c", commands], cwd=REPOSITORY, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -147,6 +161,12 @@ def test_a_site_shows_a_merge_and_stays_until_it_is_interrupted(
     second = demonstration.run("demo_site")
     assert second.returncode == 1
     assert f"already at {address[1]}" in second.stderr
+    do_as_told(said)
+    until(
+        lambda: ("Buenos dias, Conveyor!",) in demonstration.outputs("GREETING"),
+        "a change made as the text says ends in the third product",
+        patience_s=PATIENCE_S,
+    )
 
     process.send_signal(signal.SIGTERM)
 

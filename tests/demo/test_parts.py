@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -43,3 +44,20 @@ def test_parts_end_with_the_block_and_write_into_their_logs(tmp_path: Path) -> N
         began = time.monotonic()
 
     assert time.monotonic() - began < 10
+
+
+def test_a_part_that_does_not_want_to_end_is_killed_when_it_is_asked_again(tmp_path: Path) -> None:
+    stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+    log = tmp_path / "logs" / "runner.log"
+    parts = parts_in(tmp_path)
+    parts.start("runner", "shell", "-v", "0", "-c", stubborn)
+    until(lambda: "here I am" in log.read_text(), "its first words")
+    asked_again = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        parts.end()
+    finally:
+        signal.signal(signal.SIGALRM, asked_again)
+
+    with pytest.raises(PartEndedError, match="exit code -9"):
+        parts.check()
