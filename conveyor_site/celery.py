@@ -6,14 +6,15 @@ of housekeeping tasks are kept, and that a task begins and ends without an old c
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import django
 from celery.signals import task_postrun, task_prerun
+from django.apps import apps
 from django.db import close_old_connections
 
-from conveyor_site.embedded import ensure_embedded_queue
-from runners.broker import use_embedded_queue
-from runners.celery_app import app
+from runners.celery_app import app, connect
 
 __all__ = ["app"]
 
@@ -22,12 +23,18 @@ app.conf.update(
     result_backend="django-db",
     result_extended=True,
     result_expires=None,
-    imports=["conveyor_site.tasks", "runners.tasks"],
+    imports=["conveyor_site.tasks"],
 )
-use_embedded_queue(ensure_embedded_queue)
 
 
 @task_prerun.connect
 @task_postrun.connect
 def _forget_old_connections(**_facts: Any) -> None:
     close_old_connections()
+
+
+if not apps.ready:
+    # The ``celery`` command knows nothing of Django.
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conveyor_site.settings")
+    django.setup()
+    connect()
