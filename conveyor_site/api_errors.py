@@ -12,6 +12,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from products.api.fields import BodyTooLargeError
 from products.errors import ConveyorError
 
 DATABASE_DOWN = (
@@ -31,6 +32,7 @@ _CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
     (exceptions.NotAcceptable, "request.accept"),
     (exceptions.UnsupportedMediaType, "request.media-type"),
     (exceptions.Throttled, "request.throttled"),
+    (BodyTooLargeError, "request.too-large"),
 )
 _MESSAGES = {
     "auth.required": "Log in, or send a token as Authorization: Bearer cvy_...",

@@ -6,6 +6,8 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from conveyor_site.body_limit import BodyLimit
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conveyor_site.settings")
 
-application = get_asgi_application()
+application = BodyLimit(get_asgi_application())

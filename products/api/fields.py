@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
 #: The largest body of a request, in bytes.
 BODY_LIMIT = 1024 * 1024
+
+
+class BodyTooLargeError(APIException):
+    """The body is larger than any that the API takes."""
+
+    status_code = 413
+    default_detail = f"The body is larger than {BODY_LIMIT} bytes."
+    default_code = "too-large"
 
 
 class PlainJSONParser(JSONParser):
@@ -23,14 +31,17 @@ class PlainJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the value; raises ParseError with a sentence."""
+        """Return the value; raises ParseError and BodyTooLargeError."""
         body = stream.read(BODY_LIMIT + 1)
         if len(body) > BODY_LIMIT:
-            raise ParseError(f"The body is larger than {BODY_LIMIT} bytes.")
+            raise BodyTooLargeError
         try:
             return super().parse(io.BytesIO(body), media_type, parser_context)
         except RecursionError as error:
             raise ParseError("The body is nested too deeply.") from error
+        except ParseError as error:
+            why = str(error.detail).removeprefix("JSON parse error - ")
+            raise ParseError(f"The body is not JSON that can be read: {why}.") from error
 
 
 class TextField(serializers.CharField):

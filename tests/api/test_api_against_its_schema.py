@@ -106,7 +106,7 @@ def test_what_is_asked_is_answered_as_described(
     wrong = [cases(GenerationMode.NEGATIVE, path_parameters=there)]
 
     # A ref or parameter may be well formed and still be none of this product.
-    excluded = [positive_data_acceptance] if label.endswith("/start/") else []
+    excluded: list[Any] = [positive_data_acceptance] if label.endswith("/start/") else []
 
     @given(case=st.one_of(*right, *wrong))
     @settings(
@@ -116,7 +116,7 @@ def test_what_is_asked_is_answered_as_described(
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
-    def ask(case: Case) -> None:
+    def ask(case: Case[Any]) -> None:
         case.call_and_validate(headers=headers, excluded_checks=excluded)
 
     ask()

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from runs.models import BeltRun
+from tests import builders
+from tests.engine import Worker, belt_named, job_of, publish_text, state, states
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+FILE = """
+    product: ours
+    belts:
+      - name: build
+        jobs:
+          - name: compile
+            commands: make
+            outputs:
+              - VERSION
+          - name: check
+            inputs: compile
+            commands: make check
+    """
+
+
+@pytest.fixture
+def caller(db: None) -> Client:
+    product = publish_text(FILE)
+    operator = builders.a_member(product, name="ada")
+    token = builders.a_token(operator, scopes=["read", "run"])
+    return Client(headers={"Authorization": f"Bearer {token}"})
+
+
+def post(caller: Client, path: str, status: int, **body: Any) -> dict[str, Any]:
+    response = caller.post(f"/api/v1/{path}/", data=body, content_type="application/json")
+    assert response.status_code == status, response.content
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def started(caller: Client, **body: Any) -> BeltRun:
+    document = post(caller, f"belts/{belt_named('ours.build').pk}/start", 201, **body)
+    return BeltRun.objects.get(pk=document["id"])
+
+
+def test_a_belt_is_started_as_asked(caller: Client) -> None:
+    run = started(caller, parameters={"LEVEL": "$(id) 'x'"}, continue_downstream=False)
+
+    assert states(run) == {"compile": "queued", "check": "waiting"}
+    assert run.parameters == {"LEVEL": "$(id) 'x'"}
+    assert not run.continue_downstream
+    assert run.started_by is not None
+    assert run.started_by.username == "ada"
+    shown = caller.get(f"/api/v1/belt-runs/{run.pk}/").json()
+    assert [job["state"] for job in shown["job_runs"]] == ["queued", "waiting"]
+
+
+def test_what_cannot_be_started_says_why(caller: Client) -> None:
+    belt = belt_named("ours.build").pk
+    refused = post(caller, f"belts/{belt}/start", 400, ref="main")
+    assert refused["code"] == "source.none"
+    assert "has no source" in refused["message"]
+    assert not BeltRun.objects.exists()
+
+
+def test_a_belt_run_is_cancelled_once(caller: Client) -> None:
+    run = started(caller)
+    document = post(caller, f"belt-runs/{run.pk}/cancel", 200)
+    assert document["state"] == "cancelled"
+    assert states(run) == {"compile": "cancelled", "check": "cancelled"}
+    assert post(caller, f"belt-runs/{run.pk}/cancel", 409)["code"] == "run.already-finished"
+
+
+def test_a_running_job_is_asked_to_end(caller: Client) -> None:
+    run = started(caller)
+    Worker().begun(run, "compile")
+    document = post(caller, f"job-runs/{job_of(run, 'compile').pk}/cancel", 200)
+    assert document["state"] == "running"
+    assert document["cancel_requested_at"]
+
+
+def test_what_failed_is_repeated_and_the_rest_kept(caller: Client) -> None:
+    run = started(caller)
+    assert post(caller, f"belt-runs/{run.pk}/rerun", 409)["code"] == "run.not-finished"
+    worker = Worker()
+    worker.do(run, "compile", VERSION="1")
+    worker.do(run, "check", "failed")
+    assert state(run) == "failed"
+
+    document = post(caller, f"belt-runs/{run.pk}/rerun", 201, only_failed=True)
+
+    assert (document["number"], document["round"]) == (1, 2)
+    again = BeltRun.objects.get(pk=document["id"])
+    assert states(again) == {"compile": "succeeded", "check": "queued"}
+    kept = caller.get(f"/api/v1/job-runs/{job_of(again, 'compile').pk}/").json()
+    assert [each["value"] for each in kept["outputs"]] == ["1"]
+    log = caller.get(f"/api/v1/job-runs/{kept['id']}/log/")
+    assert b"".join(log.streaming_content) == b"Kept from #1, where its log is.\n"  # type: ignore[attr-defined]  # a streamed answer
+
+
+def test_the_log_of_a_skipped_job_is_the_reason(caller: Client) -> None:
+    run = started(caller)
+    Worker().do(run, "compile", "failed")
+    log = caller.get(f"/api/v1/job-runs/{job_of(run, 'check').pk}/log/")
+    said = b"".join(log.streaming_content).decode()  # type: ignore[attr-defined]  # a streamed answer
+    assert said == "This job waits for job compile, which failed.\n"
