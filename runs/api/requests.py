@@ -76,5 +76,5 @@ class StreamedEvent(serializers.Serializer[Any]):
     """A server-sent event; ``data`` is JSON."""
 
     event = serializers.CharField()
-    data = serializers.CharField()
+    data = serializers.CharField()  # type: ignore[assignment]  # a field, which the metaclass takes away
     id = serializers.CharField(required=False)
