@@ -17,7 +17,7 @@ from belts.models import CommitFile, Definition
 from belts.neighbours import renew_warnings
 from belts.ownership import take_over
 from belts.reading import ReadFile, read_source
-from belts.repository import choose_repository, other_repository
+from belts.repository import choose_repository, deaf, other_repository
 from belts.spec.isolated import parse_isolated
 from belts.spec.problems import Problem, in_order
 from belts.spec.resolve import check
@@ -139,6 +139,8 @@ def _check(outcome: ImportOutcome, others: _Together, options: ImportOptions) ->
     try:
         outcome.repository, more = choose_repository(file, read, given=options.source)
         outcome.checked_problems += more
+        if outcome.repository is not None:
+            outcome.checked_problems += deaf(file, outcome.repository)
         if not options.take_over:
             _refuse_admin_managed(file.product)
     except ConveyorError as error:
@@ -255,6 +257,7 @@ def _read_commit(
         return data, None, problems
     problems += check(parsed.file, DatabaseCatalogue())
     problems += other_repository(product, parsed.file)
+    problems += deaf(parsed.file, source.url)
     return data, parsed.file, problems
 
 

@@ -13,7 +13,7 @@ from belts.spec.resolve import check
 
 # What ``check`` says of other products; the codes of a product's own warnings are others.
 _ABOUT_OTHERS = ("input.", "reference.", "downstream.", "trigger.")
-_ABOUT_ITSELF = "trigger.unknown-belt"
+_ABOUT_ITSELF = frozenset({"trigger.unknown-belt", "trigger.other-repository"})
 
 
 def renew_warnings() -> int:
@@ -43,7 +43,7 @@ def _renew(row: CommitFile, definition: Definition | None) -> bool:
 
 def _is_about_others(problem: Mapping[str, Any]) -> bool:
     code = str(problem["code"])
-    return code.startswith(_ABOUT_OTHERS) and code != _ABOUT_ITSELF
+    return code.startswith(_ABOUT_OTHERS) and code not in _ABOUT_ITSELF
 
 
 def _without_places(problems: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from belts.definitions import spec_of
 from belts.models import Definition
 from belts.reading import ReadFile
-from belts.spec.matching import declared_source, no_source
+from belts.spec.matching import deaf_triggers, declared_source, no_source
 from belts.spec.names import quoted
 from belts.spec.problems import Problem
 from belts.spec.shapes import BeltFile
@@ -62,6 +62,11 @@ def _unusable(url: str, error: SourceUrlError) -> Problem:
         "Name another under source:, or with --source URL.",
         path="source",
     )
+
+
+def deaf(file: BeltFile, repository: str) -> list[Problem]:
+    """Return the warnings for triggers that answer another repository, and so never fire."""
+    return deaf_triggers(file, repository, same_repository=same_repository)
 
 
 def other_repository(product: Product, file: BeltFile) -> list[Problem]:

@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "trigger.kind": "A trigger has no marker, or more than one.",
     "trigger.key-twice": "A trigger's key stands both below its marker and beside it.",
     "trigger.unknown-belt": "A trigger names a belt that its product lacks; it never fires.",
+    "trigger.other-repository": "A trigger answers another repository; it never fires.",
     "trigger.unknown-product": "A trigger waits for a product that is not known here yet.",
     "trigger.unknown-upstream-belt": "A trigger waits for a belt that the other product lacks.",
     "trigger.bad-cron": "A schedule's cron expression is wrong or never comes true.",

@@ -6,6 +6,8 @@ import fnmatch
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from belts.spec.names import quoted
+from belts.spec.places import located
 from belts.spec.problems import Problem
 from belts.spec.shapes import BeltFile, TriggerSpec
 
@@ -66,6 +68,27 @@ def declared_source(file: BeltFile, *, same_repository: SameRepository) -> str |
     if not named or any(not same_repository(named[0], each) for each in named):
         return None
     return named[0]
+
+
+def deaf_triggers(
+    file: BeltFile, repository: str, *, same_repository: SameRepository
+) -> list[Problem]:
+    """Return a warning for each trigger that answers a repository which is not the product's.
+
+    A product hears of what happens in its own ``repository``, and of nothing else.
+    """
+    problems = []
+    for index, trigger in enumerate(file.triggers):
+        if trigger.repo is None or same_repository(trigger.repo, repository):
+            continue
+        message = (
+            f"This trigger answers {quoted(trigger.repo)}, and the repository of {file.product} is"
+            f" {quoted(repository)}; it never fires."
+        )
+        hint = "Leave repo out: it is the product's own then. Or import with another --source."
+        problem = Problem("trigger.other-repository", "warning", message, hint)
+        problems.append(located(problem, file, f"triggers[{index}].repo"))
+    return problems
 
 
 def no_source(file: BeltFile) -> Problem:

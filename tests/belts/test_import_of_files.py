@@ -183,6 +183,20 @@ def test_another_name_in_the_file_is_another_product(tmp_path: Path) -> None:
     assert Belt.objects.filter(product__name="small", archived_at=None).exists()
 
 
+def test_triggers_that_answer_another_repository_are_told_of(tmp_path: Path) -> None:
+    text = "triggers: [{scm-event: null, repo: 'git://host.example/a', type: push, belts: build}]\n"
+    file = a_file(tmp_path, SMALL + text)
+    assert codes(imported(file)[0]) == set()
+    assert codes(imported(file, source="https://host.example/a.git")[0]) == set()
+
+    outcome = imported(file, source="https://host.example/b.git")[0]
+    assert not outcome.failed
+    [problem] = outcome.problems
+    assert (problem.code, problem.line) == ("trigger.other-repository", 6)
+    assert "https://host.example/b.git" in problem.message
+    assert "Leave repo out" in problem.hint
+
+
 # Repositories
 
 

@@ -201,6 +201,7 @@ def test_every_code_has_a_case() -> None:
         "product.no-source",
         "product.other-name",
         "product.other-source",
+        "trigger.other-repository",
     }
 
 
