@@ -5,7 +5,6 @@ Like a runner's parent it has no thread and no database connection when it forks
 
 from __future__ import annotations
 
-import gc
 import logging
 import selectors
 import signal
@@ -39,8 +38,7 @@ class Orchestrator:
 
     def run(self) -> int:
         """Live until told to end by SIGTERM or SIGINT; return the exit code of the command."""
-        gc.collect()
-        gc.freeze()
+        guard.settle_memory()
         with self._signals:
             self._crew.selector.register(self._signals, selectors.EVENT_READ, self._signalled)
             self._crew.employ(self._works)

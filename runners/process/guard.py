@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import signal
 
@@ -43,3 +45,16 @@ def set_name(name: str) -> None:
     By the system call: the file in /proc is root's once memory is unreadable for others.
     """
     kernel.set_name(name)
+
+
+def settle_memory() -> None:
+    """Make what this process has imported cheap to share with the children that it will fork.
+
+    Garbage goes, its pages go back to the kernel where the C library can give them, and what is
+    left is never looked at again by the collector, which would write to it.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    gc.freeze()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import gc
 import logging
 import selectors
 import signal
@@ -84,8 +83,7 @@ class Parent:
 
     def run(self) -> int:
         """Live until drained or refused; return the exit code of the command."""
-        gc.collect()
-        gc.freeze()
+        guard.settle_memory()
         with self._signals:
             self._crew.selector.register(self._signals, selectors.EVENT_READ, self._signalled)
             self._crew.employ([HEART])
