@@ -13,6 +13,8 @@ VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 endif
 
 BIN := $(VENV)/bin
+# Without it each of the many processes would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 CODE := conveyor_site runners runs belts products tests $(wildcard bench) manage.py
 # Tests run side by side; a file's tests stay together.
 TEST_JOBS ?= 2

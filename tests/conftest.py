@@ -12,6 +12,7 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.own_database import OwnDatabase, PostgresDatabases, SqliteDatabases, connected_to
+from tests.parts_not_run import PartsNotRun
 from tests.queue_server import QueueServer
 from tests.session import OPTION, SERVER_URL, begin
 
@@ -24,6 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests marked 'database', on a PostgreSQL cluster of this session's own",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(PartsNotRun())
 
 
 def pytest_report_header() -> str:
