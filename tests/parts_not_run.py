@@ -1,4 +1,4 @@
-"""Parts of the suite that could not run here: named in one line each, and a failure where CI=true."""
+"""Parts of the suite that could not run here: a line for each, and a failure where CI=true."""
 
 from __future__ import annotations
 
