@@ -66,6 +66,7 @@
         if (open.has(summary.textContent)) summary.parentElement.open = true;
       }
       old.replaceChildren(...now.childNodes);
+      Object.assign(old.dataset, now.dataset);
     }
   }
 
@@ -179,11 +180,15 @@
 
   const { changes, reload } = page().dataset;
   if (changes) followChanges(changes);
-  if (reload) {
-    setInterval(() => {
-      if (!document.hidden) refresh(["page"]);
-    }, Number(reload) * 1000);
+  if (reload) reloadAgain();
+
+  function reloadAgain() {
+    setTimeout(async () => {
+      if (!document.hidden) await refresh(["page"]);
+      reloadAgain();
+    }, Number(page().dataset.reload) * 1000);
   }
+
   const log = document.getElementById("log");
   if (log !== null) {
     log.scrollTop = log.scrollHeight;

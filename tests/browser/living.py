@@ -1,0 +1,129 @@
+"""A site of real processes for a browser, and a browser that tells of everything it dislikes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.contrib.auth import get_user_model
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from products.models import Membership, Product
+from tests.own_database import REPOSITORY
+from tests.postgres import free_port
+
+PASSWORD = "kestrel-over-the-belt-7"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NARROW = {"width": 390, "height": 844}
+WIDE = {"width": 1280, "height": 900}
+_VIOLATIONS = """
+    document.addEventListener("securitypolicyviolation", (event) => {
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
+    });
+"""
+
+
+class LiveSite:
+    """Starts orchestrator and runner in ``folder``, and ends them with ``close``."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._folder = folder
+        self._environment = {
+            **{key: text for key, text in os.environ.items() if not key.startswith("CONVEYOR_")},
+            "CONVEYOR_WORK_DIR": str(folder / "work"),
+            "CONVEYOR_PUBLIC_URL": self.url,
+            **environment,
+        }
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start both; whoever awaits what they do waits for them as well."""
+        isolation = ("--isolation", "uid") if os.geteuid() == 0 else ()
+        self._start("orchestrator", "--port", str(self._port))
+        self._start("runner", "--slots", "2", "--name", "here", *isolation)
+
+    def _start(self, *arguments: str) -> None:
+        with (self._folder / f"{arguments[0]}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
+                cwd=REPOSITORY,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        self._processes.append(process)
+
+    def close(self) -> None:
+        """End both; jobs that run end with their runner."""
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in reversed(self._processes):
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class Visitor:
+    """A person with a browser window of their own; ``complaints`` is what its console said."""
+
+    def __init__(self, browser: Browser, url: str, **options: object) -> None:
+        self.url = url
+        self.context: BrowserContext = browser.new_context(**{"viewport": WIDE, **options})  # type: ignore[arg-type]  # options by name
+        self.context.add_init_script(_VIOLATIONS)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", lambda said: self._note(said.type, said.text))
+        self.page.on("pageerror", lambda error: self._note("error", str(error)))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+
+    def go(self, path: str) -> int:
+        """Go to a path of the site; return the status of the answer."""
+        answer = self.page.goto(f"{self.url}{path}")
+        assert answer is not None
+        return answer.status
+
+    def log_in(self, name: str, password: str = PASSWORD) -> None:
+        """Fill the login form in and send it."""
+        self.go("/login/")
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in").click()
+
+    def overflows(self) -> bool:
+        """Return whether the page is wider than the window."""
+        wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        return bool(self.page.evaluate(wider))
+
+    def mark(self) -> None:
+        """Leave a mark that a reload would take away."""
+        self.page.evaluate("window.marked = true")
+
+    def is_marked(self) -> bool:
+        """Return whether the page is still the one that was marked."""
+        return bool(self.page.evaluate("window.marked === true"))
+
+
+def a_person(name: str, *products: Product) -> None:
+    """Make a user who logs in with PASSWORD and operates these products."""
+    user = get_user_model().objects.create_user(username=name, password=PASSWORD)
+    for product in products:
+        Membership.objects.create(product=product, user=user, role="operator")
