@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from uuid import UUID
 
 from django.db import transaction
@@ -17,32 +15,13 @@ from belts.spec.problems import Problem
 from belts.spec.shapes import BeltFile, digest
 from products.git.files import read_belt_file
 from products.models import Product, Source
+from products.remembered import Remembered
 
 _REMEMBERED = 256
 
 
-class _Specs:
-    """The files of the definitions used last, by id; definitions never change."""
-
-    def __init__(self) -> None:
-        self._files: OrderedDict[UUID, BeltFile] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, definition_id: UUID) -> BeltFile | None:
-        with self._lock:
-            file = self._files.get(definition_id)
-            if file is not None:
-                self._files.move_to_end(definition_id)
-            return file
-
-    def put(self, definition_id: UUID, file: BeltFile) -> None:
-        with self._lock:
-            self._files[definition_id] = file
-            if len(self._files) > _REMEMBERED:
-                self._files.popitem(last=False)
-
-
-_specs = _Specs()
+#: The files of the definitions used last, by id; definitions never change.
+_specs: Remembered[UUID, BeltFile] = Remembered(_REMEMBERED)
 
 
 def spec_of(definition: Definition) -> BeltFile:
@@ -72,11 +51,13 @@ def publish(product: Product, definition: Definition) -> Changes:
         # The first statement takes the product's row, so that two publications are in turn.
         Product.objects.filter(pk=product.pk).update(description=file.description)
         product.description = file.description
+        # Belts before definitions: who creates a run takes a belt's row and then a definition's.
+        changes = align_rows(product, file)
         others = Definition.objects.filter(current_of=product).exclude(pk=definition.pk)
         others.update(current_of=None)
         Definition.objects.filter(pk=definition.pk).update(current_of=product)
         definition.current_of = product
-        return align_rows(product, file)
+        return changes
 
 
 def current_definition(product: Product) -> Definition:

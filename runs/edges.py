@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from belts.models import Trigger
@@ -118,15 +119,17 @@ def _closed(edge: Edge) -> Edge:
     return edge
 
 
+def open_edges(run_id: UUID) -> QuerySet[Edge]:
+    """Return the edges of the run that have neither fired nor closed."""
+    return Edge.objects.filter(upstream_id=run_id, fired_at__isnull=True, closed_at__isnull=True)
+
+
 def advance_edges(moves: Moves, jobs: Mapping[str, JobRunState], belt_state: BeltRunState) -> None:
     """Fire the open edges of the run whose moment has come, and close those that never fire.
 
     An edge is marked as fired together with the row of the outbox that starts the downstream run.
     """
-    open_edges = Edge.objects.filter(
-        upstream_id=moves.belt_run_id, fired_at__isnull=True, closed_at__isnull=True
-    )
-    for edge in open_edges:
+    for edge in open_edges(moves.belt_run_id):
         if _fires(edge, jobs, belt_state):
             _fire(moves, edge)
         elif belt_state in BELT_FINISHED:

@@ -36,6 +36,11 @@ class _Found:
 
 
 # --- Where suppliers stand ------------------------------------------------------------------------
+def takes_values(job: JobSpec) -> bool:
+    """Return whether a job may take values from other runs: without that it has no suppliers."""
+    return any(each.kind == "product" for each in job.inputs) or bool(job_references(job))
+
+
 def supplies_of(consumer_ids: Sequence[UUID]) -> dict[UUID, list[Supply]]:
     """Return how the suppliers of waiting job runs stand, by job run; one or two queries."""
     rows = Supplier.objects.filter(consumer_id__in=consumer_ids).select_related(

@@ -137,9 +137,9 @@ def write_hints_again(limit: int = 500) -> int:
 
 def _hint_again(queue: str, rows: Iterable[tuple[UUID, int]]) -> None:
     wanted = list(rows)
-    JobRun.objects.filter(id__in=[id_ for id_, _ in wanted], state=JobRunState.QUEUED).update(
-        hinted_at=Now()
-    )
+    for id_, _ in wanted:
+        # One at a time: who held some while waiting for others could wait in a circle.
+        JobRun.objects.filter(id=id_, state=JobRunState.QUEUED).update(hinted_at=Now())
     write_outbox(
         Consequence(
             OutboxRow.Kind.HINT,

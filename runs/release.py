@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from django.db.models import Count, Exists, QuerySet
 
 from belts.definitions import spec_of
 from belts.spec.shapes import BeltSpec, JobSpec
 from products.identifiers import uuid7
 from products.models import OutboxRow
 from products.outbox import Consequence
-from runs.edges import advance_edges
-from runs.inputs import InputMissingError, consume, supplies_of
+from products.remembered import Remembered
+from runs.edges import advance_edges, open_edges
+from runs.inputs import InputMissingError, consume, supplies_of, takes_values
 from runs.models import BeltRun, JobRun, Supplier
-from runs.readiness import Decision, WaitingJob, decide
+from runs.readiness import Decision, Supply, WaitingJob, decide
 from runs.states import (
     BELT_FINISHED,
     FINISHED,
@@ -25,6 +31,9 @@ from runs.states import (
     final_belt_state,
 )
 from runs.transitions import JobKey, Moves, Why, moving
+
+#: The belt runs that were looked at last, for what never changes of them.
+_runs: Remembered[UUID, BeltRun] = Remembered(64)
 
 
 def belt_of(run: BeltRun) -> BeltSpec | None:
@@ -39,9 +48,32 @@ def job_of(run: BeltRun, name: str) -> JobSpec | None:
 
 
 def read_run(belt_run_id: UUID) -> BeltRun:
-    """Return a belt run with what its verbs need of it."""
-    runs = BeltRun.objects.select_related("belt__product", "definition")
-    run: BeltRun = runs.defer("definition__document").get(id=belt_run_id)
+    """Return a belt run with what its verbs need of it; see ``run_in_state``."""
+    columns = ("state", "cancel_requested_at")
+    row: Any = BeltRun.objects.values_list(*columns).get(id=belt_run_id)
+    return run_in_state(belt_run_id, *row)
+
+
+def run_in_state(
+    belt_run_id: UUID, state: BeltRunState, cancel_requested_at: datetime | None
+) -> BeltRun:
+    """Return a belt run with its belt, product and definition, and with this present state.
+
+    All else that may change in it is from an earlier call.
+    """
+    run = copy(frozen_run(belt_run_id))
+    run.state, run.cancel_requested_at = state, cancel_requested_at
+    return run
+
+
+def frozen_run(belt_run_id: UUID) -> BeltRun:
+    """Return a belt run with belt, product and definition; only what never changes is right."""
+    run = _runs.get(belt_run_id)
+    if run is None:
+        runs: Any = BeltRun.objects.select_related("belt__product", "definition")
+        # A definition's document is large, and mostly known already.
+        run = runs.defer("definition__document").get(id=belt_run_id)
+        _runs.put(belt_run_id, run)
     return run
 
 
@@ -58,19 +90,46 @@ def follow_up(moves: Moves, run: BeltRun) -> None:
 
     ``run`` was read after its row was locked.
     """
-    counts = _counts(run.id)
-    if counts[JobRunState.WAITING]:
-        _release_waiting(moves, run)
-        counts = _counts(run.id) if moves.moved else counts
-    state = _settle(moves, run, counts)
+    present = _look(run.id)
+    if present.counts[JobRunState.WAITING]:
+        released = _release_waiting(moves, run)
+        present.counts[JobRunState.WAITING] -= len(released)
+        present.counts.update(released)
+    state = _settle(moves, run, present.counts)
     if state in BELT_FINISHED or any(each in FINISHED for each in moves.moved.values()):
-        advance_edges(moves, _states(run.id), state)
-        _tell_consumers(moves, run.id)
+        if present.has_edges:
+            advance_edges(moves, _states(run.id), state)
+        if present.is_awaited:
+            _tell_consumers(moves, run.id)
 
 
-def _counts(run_id: UUID) -> Counter[JobRunState]:
-    states = JobRun.objects.filter(belt_run_id=run_id).order_by().values_list("state", flat=True)
-    return Counter(JobRunState(state) for state in states)
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """A belt run at one look: its job runs by state, and what need not be looked for any further.
+
+    ``has_edges`` tells of edges that are still open, ``is_awaited`` of jobs elsewhere that wait
+    for its values.
+    """
+
+    counts: Counter[JobRunState]
+    has_edges: bool
+    is_awaited: bool
+
+
+def _look(run_id: UUID) -> _Present:
+    rows = list(
+        JobRun.objects.filter(belt_run_id=run_id)
+        .order_by()
+        .values_list("state")
+        .annotate(
+            Count("id"),
+            has_edges=Exists(open_edges(run_id)),
+            is_awaited=Exists(_waiting_consumers(run_id)),
+        )
+    )
+    counts = Counter({JobRunState(state): count for state, count, *_ in rows})
+    has_edges, is_awaited = rows[0][2:] if rows else (True, True)
+    return _Present(counts, bool(has_edges), bool(is_awaited))
 
 
 def _states(run_id: UUID) -> dict[str, JobRunState]:
@@ -89,11 +148,13 @@ class _Row:
     message: str
 
 
-def _release_waiting(moves: Moves, run: BeltRun) -> None:
+def _release_waiting(moves: Moves, run: BeltRun) -> list[JobRunState]:
+    """Let go on what can; return the new states of those that do not wait any more."""
+    released: list[JobRunState] = []
     rows = _rows(run.id)
     waiting = {name: row for name, row in rows.items() if row.state == JobRunState.WAITING}
     states = {name: row.state for name, row in rows.items() if name not in waiting}
-    supplies = supplies_of([row.key.id for row in waiting.values()])
+    supplies = _supplies(run, waiting)
     while waiting:
         jobs = [
             WaitingJob(name, row.needs, tuple(supplies.get(row.key.id, ())))
@@ -102,8 +163,18 @@ def _release_waiting(moves: Moves, run: BeltRun) -> None:
         done = _carry_out(moves, run, waiting, decide(jobs, states))
         states |= done
         waiting = {name: row for name, row in waiting.items() if name not in done}
+        released += done.values()
         if not any(state in FINISHED for state in done.values()):
-            return
+            break
+    return released
+
+
+def _supplies(run: BeltRun, waiting: Mapping[str, _Row]) -> Mapping[UUID, Sequence[Supply]]:
+    """Return how the suppliers stand of those jobs that may have any."""
+    belt = belt_of(run)
+    jobs = {name: belt.job(name) if belt else None for name in waiting}
+    asked = [waiting[name].key.id for name, job in jobs.items() if job is None or takes_values(job)]
+    return supplies_of(asked) if asked else {}
 
 
 def _rows(run_id: UUID) -> dict[str, _Row]:
@@ -155,24 +226,24 @@ def _queue(moves: Moves, run: BeltRun, key: JobKey) -> JobRunState:
 def _settle(moves: Moves, run: BeltRun, counts: Counter[JobRunState]) -> BeltRunState:
     """Return the state of the belt run, after moving it to its end if all jobs have ended."""
     present = BeltRunState(run.state)
-    if present in BELT_FINISHED or any(state not in FINISHED for state in counts):
+    states = [state for state, count in counts.items() if count]
+    if present in BELT_FINISHED or any(state not in FINISHED for state in states):
         return present
-    state = final_belt_state(counts)
+    state = final_belt_state(states)
     moves.belt(present, state, Why(Reason.FINISHED))
     return state
 
 
 def _tell_consumers(moves: Moves, run_id: UUID) -> None:
     """Have the belt runs looked at whose jobs wait for values of this one."""
-    waiting = (
-        Supplier.objects.filter(belt_run_id=run_id, consumer__state=JobRunState.WAITING)
-        .order_by()
-        .values_list("consumer__belt_run_id", flat=True)
-        .distinct()
-    )
-    for consumer_run_id in waiting:
+    waiting = _waiting_consumers(run_id).order_by()
+    for consumer_run_id in waiting.values_list("consumer__belt_run_id", flat=True).distinct():
         if consumer_run_id != run_id:
             moves.then(look_again(consumer_run_id))
+
+
+def _waiting_consumers(run_id: UUID) -> QuerySet[Supplier]:
+    return Supplier.objects.filter(belt_run_id=run_id, consumer__state=JobRunState.WAITING)
 
 
 def look_again(belt_run_id: UUID, *, delay_s: float = 0) -> Consequence:

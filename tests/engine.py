@@ -142,6 +142,10 @@ class Worker:
         assert start_attempt(attempt_id, isolation="uid")
         return attempt_id
 
+    def start(self, claim: Claim) -> bool:
+        """Start what was claimed; return whether it may be executed."""
+        return start_attempt(claim.attempt_id, isolation="uid")
+
     def end(self, attempt_id: UUID, outcome: str = "succeeded", **facts: Any) -> Finished:
         """End an attempt; ``facts`` as those of AttemptEnd."""
         return finish_attempt(attempt_id, an_end(outcome, **facts))
