@@ -47,7 +47,23 @@ def test_a_merge_is_watched_through_three_products_without_a_reload(
     assert ada.is_marked()
     first.click()
 
-    # The belt run shows its jobs as they go on.
+    the_release_goes_on(ada, version, commit)
+    the_chain_goes_on_to_its_end(ada, version)
+
+    # All of it is on the home page, in one line, and nothing was complained of.
+    page.get_by_role("link", name="Conveyor", exact=True).click()
+    chain = page.locator(".chains > li").first
+    expect(chain.locator(".state")).to_have_text(["succeeded"] * 3)
+    assert ada.complaints == []
+    assert BeltRun.objects.count() == 3
+
+    # Somebody who is a member of nothing sees nothing of it.
+    a_stranger_sees_nothing(browser, site)
+
+
+def the_release_goes_on(ada: Visitor, version: str, commit: str) -> None:
+    """The belt run shows its jobs as they go on, and a job's page its log and values."""
+    page = ada.page
     expect(page.get_by_role("heading", name="#1")).to_be_visible()
     expect(page.get_by_text(commit[:10], exact=True)).to_be_visible()
     ada.mark()
@@ -67,8 +83,11 @@ def test_a_merge_is_watched_through_three_products_without_a_reload(
     expect(page.locator("#values")).to_contain_text("PACKAGE_SHA256")
     page.get_by_role("link", name="#1", exact=True).click()
 
-    # Down the chain to its end.
-    down.click()
+
+def the_chain_goes_on_to_its_end(ada: Visitor, version: str) -> None:
+    """From each run's page to what it started, and back up."""
+    page = ada.page
+    page.get_by_role("link", name="image.build-image #1").first.click()
     ada.mark()
     expect(page.locator(".jobs .state")).to_have_text(["succeeded"] * 3)
     expect(page.locator(".jobs")).to_contain_text(f"CONTAINS = web-service {version}")
@@ -86,16 +105,6 @@ def test_a_merge_is_watched_through_three_products_without_a_reload(
     assert ada.is_marked()
     page.get_by_role("link", name=re.compile("^Up to image.build-image #1")).click()
     expect(page.get_by_role("heading", name="#1")).to_be_visible()
-
-    # All of it is on the home page, in one line, and nothing was complained of.
-    page.get_by_role("link", name="Conveyor", exact=True).click()
-    chain = page.locator(".chains > li").first
-    expect(chain.locator(".state")).to_have_text(["succeeded"] * 3)
-    assert ada.complaints == []
-    assert BeltRun.objects.count() == 3
-
-    # Somebody who is a member of nothing sees nothing of it.
-    a_stranger_sees_nothing(browser, site)
 
 
 def a_stranger_sees_nothing(browser: Browser, site: LiveSite) -> None:
