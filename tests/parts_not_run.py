@@ -17,12 +17,16 @@ class PartsNotRun:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a skipped test."""
         if report.skipped and isinstance(report.longrepr, tuple):
-            self._reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+            self._reasons[
+                report.longrepr[2].removeprefix("Skipped: ").removeprefix("NOT RUN: ")
+            ] += 1
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a skipped file."""
         if report.skipped and isinstance(report.longrepr, tuple):
-            self._reasons[str(report.longrepr[2]).removeprefix("Skipped: ")] += 1
+            self._reasons[
+                str(report.longrepr[2]).removeprefix("Skipped: ").removeprefix("NOT RUN: ")
+            ] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a session of continuous integration that is not whole."""
