@@ -26,6 +26,8 @@ class BeltRunPage(Page):
     def get_context_data(self, **path: Any) -> dict[str, Any]:
         """Return what the page shows."""
         visible = BeltRun.objects.visible_to(self.request.user)
+        # Before all that is shown: what moves meanwhile is then a change for who watches.
+        state = state_of(whole_chain(found(visible, "belt run", pk=path["pk"])))
         run = found(
             visible.select_related(
                 "belt__product", "event", "started_by", "upstream__belt__product", "rerun_of__belt"
@@ -38,7 +40,6 @@ class BeltRunPage(Page):
         _add_waits(jobs)
         chain = chain_of(run, visible)
         seen = {link.run.id for link in chain}
-        state = state_of(whole_chain(run))
         return super().get_context_data(
             run=run,
             jobs=jobs,

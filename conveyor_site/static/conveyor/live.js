@@ -3,7 +3,8 @@
 "use strict";
 
 (() => {
-  const LONGEST_LOG = 1024 * 1024;
+  const LONGEST_LOG = 256 * 1024;
+  const SHOW_EVERY_MS = 100;
   const COME_AGAIN_MS = 5000;
   const page = () => document.getElementById("page");
 
@@ -137,17 +138,18 @@
     });
   }
 
-  // What has come is shown once a frame: measuring a long log takes longer than adding to it.
+  // What has come is shown a few times a second: laying a long log out takes longer than adding
+  // to it. Of a flood only the end is shown, as of the log that the page came with.
   let arrived = [];
 
   function append(log, said) {
     arrived.push(said);
-    if (arrived.length === 1) requestAnimationFrame(() => show(log));
+    if (arrived.length === 1) setTimeout(() => requestAnimationFrame(() => show(log)), SHOW_EVERY_MS);
   }
 
   function show(log) {
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    const parts = arrived.map(partOf);
+    const parts = lastOf(arrived).map(partOf);
     arrived = [];
     log.append(...parts);
     let length = Number(log.dataset.length || 0);
@@ -158,6 +160,16 @@
     }
     log.dataset.length = length;
     if (isAtEnd) log.scrollTop = log.scrollHeight;
+  }
+
+  function lastOf(said) {
+    let length = 0;
+    let first = said.length;
+    while (first > 0 && length < LONGEST_LOG) {
+      first -= 1;
+      for (const [, text] of said[first].pieces) length += text.length;
+    }
+    return said.slice(first);
   }
 
   function partOf({ stream, pieces }) {

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from runs.chains import state_of, whole_chain
+from runs.models import BeltRun, JobRun
+from tests import builders
+from tests.engine import Worker, job_of, start_text, states
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+FILE = """
+    product: ours
+    belts:
+      - name: build
+        jobs:
+          - name: compile
+            commands: make
+            retry: 1
+          - name: check
+            inputs: compile
+            commands: make check
+    """
+
+
+@pytest.fixture
+def reader(db: None) -> Client:
+    client = Client()
+    client.force_login(builders.a_user("boss", staff=True))
+    return client
+
+
+@pytest.fixture
+def run(db: None) -> BeltRun:
+    return start_text(FILE)
+
+
+def page_of(reader: Client, row: BeltRun | JobRun, **query: Any) -> str:
+    response = reader.get(row.get_absolute_url(), query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_what_moves_while_the_page_is_made_is_a_change_for_who_watches(
+    reader: Client, run: BeltRun
+) -> None:
+    worker = Worker()
+    attempt_id = worker.claimed(run, "compile")
+    moved: list[bool] = []
+
+    def move_after_the_jobs_are_read(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        answer = execute(sql, params, many, context)
+        if 'FROM "runs_jobrun"' in sql and not moved:
+            moved.append(True)
+            worker.end(attempt_id, "cancelled")
+        return answer
+
+    with connection.execute_wrapper(move_after_the_jobs_are_read):
+        page = page_of(reader, run)
+
+    assert moved
+    version = re.search(r"\?version=([0-9.]+)", page)
+    assert version is not None, "The page is not watched."
+    assert version[1] != state_of(whole_chain(run)).version
+
+
+def test_a_run_that_ended_is_not_watched(reader: Client, run: BeltRun) -> None:
+    assert "data-changes" in page_of(reader, run)
+    worker = Worker()
+    worker.do(run, "compile")
+    worker.do(run, "check")
+    assert "data-changes" not in page_of(reader, run)
+
+
+def test_a_job_that_waits_and_is_skipped_says_so_in_place_of_a_log(
+    reader: Client, run: BeltRun
+) -> None:
+    check = job_of(run, "check")
+    assert '<span class="control">Waits for job compile.</span>' in page_of(reader, check)
+    worker = Worker()
+    worker.do(run, "compile", "failed")
+    worker.do(run, "compile", "failed")
+    assert states(run)["check"] == "skipped"
+    said = "This job waits for job compile, which failed."
+    assert f'<span class="control">{said}</span>' in page_of(reader, check)
+
+
+def test_only_the_newest_attempt_of_an_unfinished_job_is_followed(
+    reader: Client, run: BeltRun
+) -> None:
+    worker = Worker()
+    worker.do(run, "compile", "failed")
+    compile_run = job_of(run, "compile")
+    assert compile_run.state == "queued"
+    # The first attempt has ended; its page waits for the second one.
+    assert "attempt=1" in page_of(reader, compile_run).partition("data-stream")[2]
+    worker.begun(run, "compile")
+    assert "attempt=2" in page_of(reader, compile_run).partition("data-stream")[2]
+    assert "data-stream" not in page_of(reader, compile_run, attempt="1")
+
+
+def test_a_stream_ends_when_the_next_attempt_begins(reader: Client, run: BeltRun) -> None:
+    worker = Worker()
+    worker.do(run, "compile", "failed")
+    path = f"/api/v1/job-runs/{job_of(run, 'compile').pk}/log/stream/?attempt=1"
+    assert b"event: end" not in b"".join(reader.get(path).streaming_content)  # type: ignore[attr-defined]  # a streamed answer
+    worker.begun(run, "compile")
+    assert b"event: end" in b"".join(reader.get(path).streaming_content)  # type: ignore[attr-defined]  # a streamed answer
+
+
+def test_who_is_logged_in_goes_on_and_who_may_not_is_told(reader: Client) -> None:
+    assert reader.get("/login/?next=/admin/")["Location"] == "/admin/"
+    assert reader.get("/admin/login/?next=/admin/")["Location"] == "/login/?next=/admin/"
+    ada = Client()
+    ada.force_login(builders.a_user("ada"))
+    assert ada.get("/login/?next=/products/")["Location"] == "/products/"
+    refused = ada.get("/login/?next=/admin/").content.decode()
+    assert "You are logged in as ada, who may not go there." in refused
+    assert ada.get("/login/?next=https://evil.example/")["Location"] == "/"
