@@ -16,17 +16,16 @@ class PartsNotRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a skipped test."""
-        if report.skipped and isinstance(report.longrepr, tuple):
-            self._reasons[
-                report.longrepr[2].removeprefix("Skipped: ").removeprefix("NOT RUN: ")
-            ] += 1
+        self._note(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a skipped file."""
+        self._note(report)
+
+    def _note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         if report.skipped and isinstance(report.longrepr, tuple):
-            self._reasons[
-                str(report.longrepr[2]).removeprefix("Skipped: ").removeprefix("NOT RUN: ")
-            ] += 1
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            self._reasons[reason.removeprefix("NOT RUN: ")] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a session of continuous integration that is not whole."""
