@@ -18,7 +18,9 @@ unexport PYTHONDONTWRITEBYTECODE
 CODE := conveyor_site runners runs belts products tests $(wildcard bench) manage.py
 # Tests run side by side; a file's tests stay together.
 TEST_JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest -q -n $(TEST_JOBS) --dist loadfile
+# A test that fails is run again, twice at the most, and the summary counts it as a rerun: process tests
+# have deadlines, and machines are noisy. One that needs it is to be mended all the same.
+PYTEST := $(BIN)/python -m pytest -q -n $(TEST_JOBS) --dist loadfile --reruns 2 --reruns-delay 1
 
 .PHONY: help run demo test test-sqlite test-postgres lint bench clean system-packages
 

@@ -69,7 +69,7 @@ class LogStreamQuery(LogQuery):
 class ChangesQuery(serializers.Serializer[Any]):
     """The version that the caller has seen; the header Last-Event-ID says the same and wins."""
 
-    version = serializers.CharField(required=False, max_length=40, default="")
+    version = serializers.CharField(required=False, allow_blank=True, max_length=40, default="")
 
 
 class StreamedEvent(serializers.Serializer[Any]):
