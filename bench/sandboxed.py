@@ -13,7 +13,7 @@ from belts.spec.shapes import JobSpec
 from bench.figures import Goal, Row
 from bench.processes import NotMeasuredError, running
 from bench.site import Site
-from runners.executor.sandbox import bubblewrap_argv
+from runners.executor.sandbox import bubblewrap_argv, view
 from runners.executor.shapes import Isolation
 from runners.executor.workspace import FOLDERS
 
@@ -61,8 +61,9 @@ def _bare(folder: Path, bubblewrap: str) -> float:
         if root:
             shutil.chown(own / name, _UID, _UID)
     isolation = Isolation("sandbox", bubblewrap=bubblewrap)
+    mounts = view(isolation, work_dir=str(folder), own=str(own))
     argv = bubblewrap_argv(
-        isolation, (shutil.which("true") or "true",), own=str(own), folder=str(own), readable=()
+        bubblewrap, mounts, (shutil.which("true") or "true",), folder=f"{own}/workspace"
     )
     user = {"user": _UID, "group": _UID, "extra_groups": []} if root else {}
     begun = time.monotonic()

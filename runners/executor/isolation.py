@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.executor.run import run_assignment
-from runners.executor.sandbox import shown_for
+from runners.executor.sandbox import private_settings, shown_for
 from runners.executor.shapes import (
     AttemptResult,
     Isolation,
@@ -94,11 +94,13 @@ def detect(
 def _candidates(
     uid: int | None, gid: int | None, path: str, hidden: Sequence[str]
 ) -> Iterator[Isolation]:
-    shown = shown_for(path)
     if uid is not None or os.geteuid() != 0:
+        shown = shown_for(path)
+        # Jobs of another user can read nothing private there anyway.
+        private = private_settings() if uid is None else ()
         bubblewrap = shutil.which("bwrap", path=f"{os.defpath}:/usr/bin:/usr/local/bin")
         for program in (bubblewrap, None) if bubblewrap else (None,):
-            yield Isolation("sandbox", uid, gid, program, tuple(hidden), shown)
+            yield Isolation("sandbox", uid, gid, program, (*hidden, *private), shown)
     if uid is not None:
         yield Isolation("uid", uid, gid)
     yield Isolation("none")

@@ -1,18 +1,22 @@
-"""What a sandboxed job sees of the machine, as arguments of bubblewrap."""
+"""What a sandboxed job sees of the machine: the system's folders, tools on its PATH, its own."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runners.executor.shapes import Isolation
+from runners.executor.workspace import FOLDERS
+from runners.supervisor.mounts import Mount
 
 # Folders of the operating system; the rest of the machine is not there at all.
 _SYSTEM = ("/usr", "/etc", "/opt")
 # Symlinks into /usr on merged systems, folders on others.
 _ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _RESOLVER = "/etc/resolv.conf"
+_SETTINGS = "/etc"
 # Bubblewrap's own processes above the job's: the one outside, and number 1 inside.
 WRAPPERS = 2
 # The sandbox's own, which lie in the attempt's folder or in memory.
@@ -29,55 +33,114 @@ _FLAGS = (
     "--die-with-parent",
     "--new-session",
 )
+_OPTIONS = {
+    "read-only": "--ro-bind",
+    "writable": "--bind",
+    "link": "--symlink",
+    "folder": "--dir",
+    "empty": "--tmpfs",
+    "nothing": "--ro-bind",
+    "proc": "--proc",
+    "dev": "--dev",
+}
+# What programs need beside the folder that they lie in. The rest of ~/.local or ~/.cargo is data
+# of its owner, often secret.
+_BESIDE_PROGRAMS = ("bin", "sbin", "lib", "lib64", "libexec", "include")
+_VIRTUAL_ENVIRONMENT = (*_BESIDE_PROGRAMS, "share", "pyvenv.cfg")
+_SHALLOWEST_PREFIX = 3  # "/", the folder of a disk, the folder in it
+
+
+def view(
+    isolation: Isolation, *, work_dir: str, own: str, readable: Iterable[str] = ()
+) -> tuple[Mount, ...]:
+    """Return what a sandbox of the attempt whose folder is ``own`` shows.
+
+    ``readable`` are further paths, read-only. Of ``own`` only the folders within are shown, each
+    by itself: whoever could write there could put a symlink in the place of one, which the next
+    stage of the attempt would show instead.
+    """
+    mounts = list(_system())
+    mounts += [Mount("proc", "/proc"), Mount("dev", "/dev"), Mount("empty", "/run")]
+    mounts += _resolver()
+    mounts += [Mount("folder", _VAR_TMP), Mount("writable", _TMP, f"{own}{_TMP}")]
+    mounts += [Mount("read-only", path, path) for path in isolation.shown]
+    mounts += list(_hidden((work_dir, *isolation.hidden), mounts))
+    mounts += [Mount("read-only", path, path) for path in readable]
+    mounts += [Mount("writable", f"{own}/{name}", f"{own}/{name}") for name in FOLDERS]
+    return tuple(mounts)
 
 
 def bubblewrap_argv(
-    isolation: Isolation, argv: Sequence[str], *, own: str, folder: str, readable: Iterable[str]
+    program: str, mounts: Iterable[Mount], argv: Sequence[str], *, folder: str
 ) -> tuple[str, ...]:
-    """Return the command that runs ``argv`` in ``folder`` inside a sandbox.
+    """Return the command that runs ``argv`` in ``folder`` inside a sandbox of those mounts.
 
-    ``own`` is the attempt's folder, writable; ``readable`` are further paths, read-only. The
-    network is the machine's. The environment is the caller's: bubblewrap must be started with the
-    job's, since process 1 of the sandbox shows it.
+    The network is the machine's. The environment is the caller's: bubblewrap must be started with
+    the job's, since process 1 of the sandbox shows it.
     """
-    if isolation.bubblewrap is None:
-        raise ValueError("this isolation has no bubblewrap")
-    arguments = [isolation.bubblewrap, *_FLAGS, *_system_mounts()]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--dir", _VAR_TMP]
-    arguments += ["--bind", f"{own}{_TMP}", _TMP]
-    for path in (*isolation.shown, *readable):
-        arguments += ["--ro-bind", path, path]
-    for path in isolation.hidden:
-        arguments += _hide(path)
-    arguments += ["--bind", own, own, "--chdir", folder, "--"]
-    return (*arguments, *argv)
+    arguments = [program, *_FLAGS]
+    for mount in mounts:
+        source = "/dev/null" if mount.kind == "nothing" else mount.source
+        arguments += [each for each in (_OPTIONS[mount.kind], source, mount.target) if each]
+    return (*arguments, "--chdir", folder, "--", *argv)
 
 
-def _system_mounts() -> list[str]:
-    mounts: list[str] = []
+def _system() -> Iterator[Mount]:
     for path in (*_SYSTEM, *_ROOTS):
         if Path(path).is_symlink():
-            mounts += ["--symlink", str(Path(path).readlink()), path]
+            yield Mount("link", path, str(Path(path).readlink()))
         elif Path(path).is_dir():
-            mounts += ["--ro-bind", path, path]
-    resolver = os.path.realpath(_RESOLVER)
-    if resolver != _RESOLVER:
-        mounts += ["--ro-bind-try", resolver, resolver]
-    return mounts
+            yield Mount("read-only", path, path)
 
 
-def _hide(path: str) -> list[str]:
-    if not path.startswith(tuple(f"{root}/" for root in _SYSTEM)):
-        return []
-    return ["--tmpfs", path] if Path(path).is_dir() else ["--ro-bind", "/dev/null", path]
+def _resolver() -> list[Mount]:
+    """Return where the names of hosts are looked up, if that is not in /etc."""
+    real = os.path.realpath(_RESOLVER)
+    beside = real != _RESOLVER and Path(real).is_file() and not _is_within(real, _SYSTEM)
+    return [Mount("read-only", real, real)] if beside else []
+
+
+def _hidden(paths: Iterable[str], shown: Sequence[Mount]) -> Iterator[Mount]:
+    """Yield what covers those of the paths that lie in something that is shown read-only."""
+    places = [(os.path.realpath(each.source), each) for each in shown if each.kind == "read-only"]
+    for path in paths:
+        real = os.path.realpath(path)
+        for source, mount in places:
+            if _is_within(real, (source,)):
+                target = mount.target + real.removeprefix(source)
+                yield Mount("empty" if Path(real).is_dir() else "nothing", target)
+
+
+def private_settings(folder: str = _SETTINGS) -> tuple[str, ...]:
+    """Return what this user may read below ``folder`` and not everybody may.
+
+    A sandboxed job of this user could read it as well.
+    """
+    found: list[str] = []
+    for place, folders, files in os.walk(folder):
+        private = [each for each in (*folders, *files) if _is_private(f"{place}/{each}")]
+        folders[:] = [each for each in folders if each not in private]
+        found += [f"{place}/{each}" for each in private]
+    return tuple(found)
+
+
+def _is_private(path: str) -> bool:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    wanted = stat.S_IROTH | stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
+    is_plain = stat.S_ISDIR(mode) or stat.S_ISREG(mode)
+    return is_plain and mode & wanted != wanted and os.access(path, os.R_OK)
 
 
 def shown_for(path: str) -> tuple[str, ...]:
-    """Return the folders outside the system's own that a job PATH needs, read-only.
+    """Return the paths outside the system's own that a job PATH needs, read-only.
 
-    For ``.../venv/bin`` that is ``.../venv`` with the Python that it was made from, but never a
-    whole home folder: ``~/bin`` stays ``~/bin``. Entries that are relative or are not there are
-    left out.
+    For ``.../venv/bin`` these are the parts of the virtual environment, with the Python that it
+    was made from; else the folder that ``bin`` lies in, but never a whole home, disk or folder of
+    settings: of ``~/.local/bin`` they are that folder and the libraries beside it. Entries that are
+    relative or are not there are left out.
     """
     found: list[str] = []
     for entry in path.split(":"):
@@ -85,17 +148,36 @@ def shown_for(path: str) -> tuple[str, ...]:
         if not folder.is_absolute() or not folder.is_dir():
             continue
         for needed in (folder, (folder / "python3").resolve().parent):
-            chosen = _with_prefix(needed)
-            if not _is_system(chosen) and chosen not in found:
-                found.append(chosen)
+            for chosen in _needed_for(needed):
+                _add(found, chosen)
     return tuple(found)
 
 
-def _with_prefix(folder: Path) -> str:
-    prefix = folder.parent if folder.name in ("bin", "sbin", "shims") else folder
-    whole = prefix in (Path.home(), Path("/"), Path("/home"), Path("/root"))
-    return str(folder if whole else prefix)
+def _add(found: list[str], path: str) -> None:
+    """Add a path unless it is shown already; what a link in something shown leads to, as itself."""
+    if _is_within(path, found):
+        path = os.path.realpath(path)
+    if not _is_within(path, (*_SYSTEM, *_ROOTS, *found)):
+        found.append(path)
 
 
-def _is_system(path: str) -> bool:
-    return f"{path}/".startswith(tuple(f"{root}/" for root in (*_SYSTEM, *_ROOTS)))
+def _needed_for(folder: Path) -> list[str]:
+    prefix = folder.parent
+    if folder.name not in ("bin", "sbin", "shims"):
+        return [str(folder)]
+    if (prefix / "pyvenv.cfg").is_file():
+        return _parts(prefix, _VIRTUAL_ENVIRONMENT)
+    home = Path.home()
+    if home.is_relative_to(prefix) or len(prefix.parts) < _SHALLOWEST_PREFIX:
+        return [str(folder)]
+    if prefix.parent == home and prefix.name.startswith(".") and folder.name != "shims":
+        return _parts(prefix, _BESIDE_PROGRAMS)
+    return [str(prefix)]
+
+
+def _parts(prefix: Path, names: Iterable[str]) -> list[str]:
+    return [str(prefix / name) for name in names if (prefix / name).exists()]
+
+
+def _is_within(path: str, folders: Iterable[str]) -> bool:
+    return f"{path}/".startswith(tuple(f"{each}/" for each in folders))

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from runners.executor.checkout import GIT_CONFIG, SCRIPT, checkout_environment
 from runners.executor.environment import base_environment, job_environment
-from runners.executor.sandbox import WRAPPERS, bubblewrap_argv
+from runners.executor.sandbox import WRAPPERS, bubblewrap_argv, view
 from runners.executor.scripts import PROGRAMS, Script, main_scripts, post_run_scripts
 from runners.executor.shapes import Checkout, JobAssignment
 from runners.executor.workspace import Workspace
@@ -138,11 +138,11 @@ class StagePlan:
         if isolation.level != "sandbox":
             return stage
         own = str(self._workspace.path)
+        mounts = view(isolation, work_dir=assignment.work_dir, own=own, readable=readable)
         if isolation.bubblewrap is not None:
-            wrapped = bubblewrap_argv(isolation, argv, own=own, folder=folder, readable=readable)
+            wrapped = bubblewrap_argv(isolation.bubblewrap, mounts, argv, folder=folder)
             return stage._replace(argv=wrapped, wrappers=WRAPPERS)
-        hidden = (assignment.work_dir, *isolation.hidden)
-        return stage._replace(hidden=hidden, kept=(own, *readable), wrappers=WRAPPERS)
+        return stage._replace(mounts=mounts, wrappers=WRAPPERS)
 
 
 def _check_isolation(assignment: JobAssignment) -> None:

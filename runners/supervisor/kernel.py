@@ -14,6 +14,7 @@ PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 CLONE_NEWNS = 0x00020000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 MS_RDONLY = 0x1
@@ -23,6 +24,15 @@ MS_NOEXEC = 0x8
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
+_MOUNT_ATTR_RDONLY = 0x1
+_MOUNT_ATTR_NOSUID = 0x2
+_MOUNT_ATTR_NODEV = 0x4
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+# Calls that the C library has no function for; mount_setattr has one number everywhere.
+_SYS_MOUNT_SETATTR = 442
+_SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _CLOCK_BOOTTIME = 7
 _TFD_TIMER_ABSTIME = 1
 
@@ -66,6 +76,38 @@ def mount(source: str, target: str, *, kind: str | None, flags: int, data: str =
         data.encode(),
     )
     _checked(result, f"mount on {target}")
+
+
+def make_read_only(target: str) -> None:
+    """Make the mount at ``target`` and all below it read-only, without devices and setuid.
+
+    Raises OSError where the kernel is older than 5.12.
+    """
+    attributes = _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV
+    wanted = ctypes.create_string_buffer(struct.pack("=QQQQ", attributes, 0, 0, 0), 32)
+    path = ctypes.c_char_p(os.fsencode(target))
+    result = _libc.syscall(
+        _SYS_MOUNT_SETATTR,
+        _AT_FDCWD,
+        path,
+        _AT_RECURSIVE,
+        ctypes.byref(wanted),
+        ctypes.c_size_t(32),
+    )
+    _checked(result, f"make {target} read-only")
+
+
+def change_root(target: str) -> None:
+    """Make the mount at ``target`` the root, with nothing left of the one before; raise OSError."""
+    number = _SYS_PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        raise OSError(f"the number of pivot_root is not known for {os.uname().machine}")
+    os.chdir(target)
+    here = ctypes.c_char_p(b".")
+    # Reference: pivot_root(2): the old root then lies over the new one, and is let go of there.
+    _checked(_libc.syscall(number, here, here), "change the root")
+    _checked(_libc.umount2(b".", MNT_DETACH), "let go of the old root")
+    os.chdir("/")
 
 
 def boot_now() -> float:

@@ -5,25 +5,39 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from runners.supervisor import kernel
+from runners.supervisor.mounts import Mount
 
+_NAMESPACES = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV
+_SHOWING = ("read-only", "writable")
+# Where the new root is built; any folder would do, for nothing of the old one stays.
+_ROOT = "/tmp"  # noqa: S108 - no file is made there before it is a mount of our own
+_NOTHING = "/dev/null"
+_DEVICES = (_NOTHING, "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
+_DEVICE_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
 
 
-def enter(hidden: Sequence[str], kept: Sequence[str], failure: int) -> None:
+def enter(mounts: Sequence[Mount], failure: int) -> None:
     """Return in a new process whose first process it sees as number 1, and nothing outside.
 
-    The caller stays behind as a waiting parent that ends as the new tree ends. ``hidden`` folders
-    are empty inside, ``kept`` ones beneath them are shown. The job keeps its own user, without
-    any capability once it executes a program. Raises OSError where namespaces are not allowed.
+    The caller stays behind as a waiting parent that ends as the new tree ends. Of the machine's
+    files there is what ``mounts`` show. The job keeps its own user, without any capability once it
+    executes a program. Raises OSError where namespaces are not allowed.
     """
     uid, gid = os.getuid(), os.getgid()
     # Else root owns the files of this process in /proc, and its user map cannot be written.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-    kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID)
+    kernel.unshare(_NAMESPACES)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     _map_user(uid, gid)
     first = os.fork()
@@ -31,7 +45,7 @@ def enter(hidden: Sequence[str], kept: Sequence[str], failure: int) -> None:
         os.close(failure)
         _end_like(first)
     _die_with_parent()
-    _rearrange(hidden, kept)
+    _rearrange(mounts)
     second = os.fork()
     if second:
         os.close(failure)
@@ -52,35 +66,83 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _rearrange(hidden: Sequence[str], kept: Sequence[str]) -> None:
+def _rearrange(mounts: Sequence[Mount]) -> None:
+    """Build a root of those mounts in memory and leave everything else behind."""
     kernel.mount("none", "/", kind=None, flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    shown = {path: os.open(path, os.O_PATH | os.O_NOFOLLOW) for path in kept}
-    for path in hidden:
-        _cover(path)
-    for path, descriptor in shown.items():
-        _make_folders(path)
-        source = f"/proc/self/fd/{descriptor}"
-        kernel.mount(source, path, kind=None, flags=kernel.MS_BIND | kernel.MS_REC)
+    # Opened first: what is built covers some of them.
+    sources = {each.source: _open(each) for each in mounts if each.kind in _SHOWING}
+    sources |= {path: os.open(path, os.O_PATH) for path in _DEVICES}
+    _mount_memory(_ROOT)
+    for each in mounts:
+        _put(each, f"{_ROOT}{each.target}", sources)
+    for descriptor in sources.values():
         os.close(descriptor)
-    kernel.mount("proc", "/proc", kind="proc", flags=_PLAIN | kernel.MS_NOEXEC)
+    kernel.change_root(_ROOT)
 
 
-def _cover(path: str) -> None:
-    try:
-        is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return
-    if is_folder:
-        kernel.mount("none", path, kind="tmpfs", flags=_PLAIN, data="mode=0711,size=1m")
+def _open(mount: Mount) -> int:
+    # What a job may write to, it may have replaced by a symlink.
+    only_itself = os.O_NOFOLLOW if mount.kind == "writable" else 0
+    return os.open(mount.source, os.O_PATH | only_itself)
+
+
+def _put(mount: Mount, target: str, sources: Mapping[str, int]) -> None:
+    if mount.kind == "link":
+        _make_folders(target.rpartition("/")[0])
+        os.symlink(mount.source, target)  # noqa: PTH211 - pathlib is not loaded
+    elif mount.kind in _SHOWING:
+        _bind(sources[mount.source], target, read_only=mount.kind == "read-only")
+    elif mount.kind == "nothing":
+        _bind(sources[_NOTHING], target)
     else:
-        kernel.mount("/dev/null", path, kind=None, flags=kernel.MS_BIND)
+        _make_folders(target)
+        _fill(mount.kind, target, sources)
+
+
+def _fill(kind: str, target: str, sources: Mapping[str, int]) -> None:
+    if kind == "empty":
+        _mount_memory(target)
+    elif kind == "proc":
+        kernel.mount("proc", target, kind="proc", flags=_PLAIN | kernel.MS_NOEXEC)
+    elif kind == "dev":
+        _mount_memory(target)
+        for path in _DEVICES:
+            _bind(sources[path], f"{target}/{path.rpartition('/')[2]}")
+        for name, said in _DEVICE_LINKS:
+            os.symlink(said, f"{target}/{name}")  # noqa: PTH211 - as above
+        for name in ("shm", "pts"):
+            os.mkdir(f"{target}/{name}", 0o755)  # noqa: PTH102 - pathlib is not loaded
+        kernel.mount(
+            "devpts",
+            f"{target}/pts",
+            kind="devpts",
+            flags=kernel.MS_NOSUID | kernel.MS_NOEXEC,
+            data="newinstance,ptmxmode=0666,mode=620",
+        )
+
+
+def _bind(source: int, target: str, *, read_only: bool = False) -> None:
+    if stat.S_ISDIR(os.fstat(source).st_mode):
+        _make_folders(target)
+    else:
+        _make_folders(target.rpartition("/")[0])
+        with suppress(OSError):  # It is there already, in something that is shown.
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    path = f"/proc/self/fd/{source}"
+    kernel.mount(path, target, kind=None, flags=kernel.MS_BIND | kernel.MS_REC)
+    if read_only:
+        kernel.make_read_only(target)
+
+
+def _mount_memory(target: str) -> None:
+    kernel.mount("none", target, kind="tmpfs", flags=_PLAIN, data="mode=0755")
 
 
 def _make_folders(path: str) -> None:
     parts = path.strip("/").split("/")
     for count in range(1, len(parts) + 1):
         with suppress(FileExistsError):
-            os.mkdir("/" + "/".join(parts[:count]), 0o711)  # noqa: PTH102 - pathlib is not loaded
+            os.mkdir("/" + "/".join(parts[:count]), 0o755)  # noqa: PTH102 - pathlib is not loaded
 
 
 def _end_like(pid: int) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from runners.supervisor import kernel, namespaces
+from runners.supervisor.mounts import Mount
 
 # What the kernel should kill first when memory runs out: the job, not the platform.
 _OOM_SCORE = "300"
@@ -40,8 +41,8 @@ class Stage(NamedTuple):
     ``uid``, ``gid`` and ``groups`` are taken on before anything of the program runs; None keeps
     the supervisor's. ``uid_is_own`` says that every process of ``uid`` belongs to this tree.
     ``limits`` are names of ``_LIMITS`` with their values. ``wrappers`` counts the sandbox
-    processes above the program, which are not asked to end. ``hidden`` are the folders and files
-    that a namespace of the supervisor's own hides, with ``kept`` shown again; None: no namespace.
+    processes above the program, which are not asked to end. ``mounts`` are all that is there in a
+    sandbox of the supervisor's own; None: no such sandbox.
     """
 
     argv: tuple[str, ...]
@@ -56,8 +57,7 @@ class Stage(NamedTuple):
     no_new_privileges: bool = False
     limits: Mapping[str, int] = {}
     wrappers: int = 0
-    hidden: tuple[str, ...] | None = None
-    kept: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the fields as JSON can carry them."""
@@ -70,6 +70,8 @@ class Stage(NamedTuple):
             name: tuple(value) if isinstance(value, list) else value
             for name, value in fields.items()
         }
+        if arguments.get("mounts") is not None:
+            arguments["mounts"] = tuple(Mount(*each) for each in arguments["mounts"])
         return cls(**arguments)
 
 
@@ -110,9 +112,9 @@ def _become(stage: Stage, streams: tuple[int, int, int], supervisor: int) -> NoR
         step = "take on the job's user"
         _take_identity(stage)
         _die_with(supervisor)
-        if stage.hidden is not None:
+        if stage.mounts is not None:
             step = "enter a sandbox of namespaces"
-            namespaces.enter(stage.hidden, stage.kept, told)
+            namespaces.enter(stage.mounts, told)
         step = f"enter the folder {stage.folder}"
         os.chdir(stage.folder)
         step = f"execute {stage.argv[0]}"

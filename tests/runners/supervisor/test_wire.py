@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from runners.supervisor import wire
+from runners.supervisor.mounts import Mount
 from runners.supervisor.stage import Stage
 
 
@@ -48,8 +49,9 @@ def test_what_is_no_message_is_refused(pair: tuple[socket.socket, socket.socket]
 
 
 def test_a_stage_survives_the_wire(pair: tuple[socket.socket, socket.socket]) -> None:
+    mounts = (Mount("read-only", "/a", "/a"), Mount("proc", "/proc"))
     stage = Stage(
-        ("/bin/sh", "-c", "x"), {"A": "\udce4"}, "/", 1.5, 2.0, hidden=("/a",), groups=(5,)
+        ("/bin/sh", "-c", "x"), {"A": "\udce4"}, "/", 1.5, 2.0, mounts=mounts, groups=(5,)
     )
     wire.send(pair[0], {"stage": stage.to_wire()})
     received = wire.receive(pair[1])
