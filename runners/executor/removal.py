@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PINNED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Deeper folders are moved to the top first: each open level costs a descriptor.
 _DEEPEST = 32
 
@@ -15,9 +16,9 @@ _DEEPEST = 32
 def remove_tree(parent: int, name: str, *, alive: Callable[[], object] = lambda: None) -> None:
     """Remove ``name`` in the open folder ``parent`` with everything beneath it.
 
-    Folders without permission for their owner are given it. What is mounted there stays and
-    raises OSError, as does what the kernel refuses to remove; a name that is gone is no error.
-    ``alive`` is called for every entry, since a large tree takes long.
+    Folders are given to their owner, and closed to others, before they are emptied. What is
+    mounted there stays and raises OSError, as does what the kernel refuses to remove; a name that
+    is gone is no error. ``alive`` is called for every entry, since a large tree takes long.
     """
     if _remove_at_once(parent, name):
         return
@@ -25,7 +26,6 @@ def remove_tree(parent: int, name: str, *, alive: Callable[[], object] = lambda:
     if folder is None:
         return
     try:
-        _refuse_mount(folder, parent, name)
         removal = _Removal(folder, alive)
         while removal.empty(folder, 0):
             pass
@@ -62,7 +62,6 @@ class _Removal:
         if folder is None:
             return False
         try:
-            _refuse_mount(folder, self._top, name)
             moved = self.empty(folder, depth + 1)
         finally:
             os.close(folder)
@@ -76,11 +75,6 @@ class _Removal:
             os.close(opened)
             free = _free_name(self._top)
             os.rename(name, free, src_dir_fd=folder, dst_dir_fd=self._top)
-
-
-def _refuse_mount(folder: int, parent: int, name: str) -> None:
-    if os.fstat(folder).st_dev != os.fstat(parent).st_dev:
-        raise OSError(f"{name} is a mount point and was left alone")
 
 
 def _remove_at_once(parent: int, name: str) -> bool:
@@ -98,16 +92,24 @@ def _remove_at_once(parent: int, name: str) -> bool:
 
 
 def _open_folder(parent: int, name: str) -> int | None:
-    """Return the open folder, made writable for its owner; None when it is gone."""
-    with suppress(FileNotFoundError):
-        mode = os.lstat(name, dir_fd=parent).st_mode
-        if not stat.S_ISDIR(mode):
-            raise NotADirectoryError(f"{name} could not be removed")
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            # Everything that could swap it for a symlink is dead, or is a folder of the runner.
-            os.chmod(name, stat.S_IRWXU, dir_fd=parent)
-        return os.open(name, _FOLDER, dir_fd=parent)
-    return None
+    """Return the open folder, closed to all but its owner; None when it is gone.
+
+    Another job may hold it or one above it open, so it is looked up once and never by a path that
+    could lead elsewhere by now. From here on nobody else can change what lies in it.
+    """
+    try:
+        pinned = os.open(name, _PINNED, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    try:
+        facts = os.fstat(pinned)
+        if facts.st_dev != os.fstat(parent).st_dev:
+            raise OSError(f"{name} is a mount point and was left alone")
+        if stat.S_IMODE(facts.st_mode) != stat.S_IRWXU:
+            os.chmod(f"/proc/self/fd/{pinned}", stat.S_IRWXU)  # noqa: PTH101 - a descriptor
+        return os.open(".", _FOLDER, dir_fd=pinned)
+    finally:
+        os.close(pinned)
 
 
 def _free_name(top: int) -> str:

@@ -113,6 +113,54 @@ def test_an_ordinary_user_removes_what_it_made_unwritable(tmp_path: Path) -> Non
 
 
 @needs_root
+def test_nobody_who_holds_a_folder_open_puts_anything_into_it_while_it_is_removed(
+    folder: Path,
+) -> None:
+    tree = folder / "tree"
+    (tree / "shared" / "below").mkdir(parents=True)
+    for each in (tree / "shared" / "below" / "file", tree / "file"):
+        each.touch()
+    for each in (tree, tree / "shared"):
+        each.chmod(0o777)
+    held = [os.open(each, os.O_RDONLY) for each in (tree, tree / "shared")]
+    put: list[int] = []
+
+    def try_to_put() -> None:
+        code = "import os, sys\nfor each in sys.argv[1:]: os.symlink('/', 'more', dir_fd=int(each))"
+        done = subprocess.run(
+            ["/usr/bin/python3", "-I", "-c", code, *map(str, held)],
+            check=False,
+            stderr=subprocess.DEVNULL,
+            pass_fds=held,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+        )
+        put.append(done.returncode)
+
+    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    remove_tree(parent, "tree", alive=try_to_put)
+    for descriptor in (parent, *held):
+        os.close(descriptor)
+    assert not tree.exists()
+    assert set(put) == {1}
+
+
+@needs_root
+def test_removal_changes_no_permissions_of_what_is_mounted(tmp_path: Path) -> None:
+    mounted = tmp_path / "tree" / "mounted"
+    mounted.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", str(mounted)], check=True)
+    try:
+        (mounted / "file").touch()
+        with pytest.raises(OSError, match="mounted is a mount point"):
+            remove(tmp_path / "tree")
+        assert mounted.stat().st_mode & 0o777 == 0o755
+    finally:
+        subprocess.run(["umount", str(mounted)], check=True)
+
+
+@needs_root
 def test_removal_stops_at_a_mount(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     mounted = tree / "mounted"
