@@ -82,7 +82,8 @@ def test_whatever_a_job_starts_dies_with_it(
                 os.kill(guard, signal.SIGKILL)
 
     def act() -> None:
-        assert len(sleepers(token)) >= 8
+        # The script has counted them; one that ends by itself may be over by now.
+        assert end in ("success", "failure") or len(sleepers(token)) >= 8
         if end == "cancel":
             lab.reporter.cancel_it()
         elif end in ("supervisor", "zygote", "both"):
@@ -220,8 +221,10 @@ def test_a_sweep_kills_what_lost_every_guard(
     slot = Slot(lab, "slot", tmp_path / "zygote", script)
     guards = [*children_of(own_zygote.pid), own_zygote.pid]
     os.kill(slot.process.pid, signal.SIGSTOP)
-    for guard in guards:
-        os.kill(guard, signal.SIGKILL)
+    # None of them has time to clean up after another.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for guard in guards:
+            os.kill(guard, number)
     shell = f"{lab.work_dir}/{slot.attempt_id}/script/main"
     wait_until(lambda: not sleepers(shell), "the death of the shell with its supervisor")
     slot.close()
