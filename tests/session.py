@@ -49,6 +49,8 @@ def begin() -> Session:
     The command line is read here because conftest files below may import models when pytest has
     not parsed its options yet. Workers of pytest-xdist have no command line; they inherit the URL.
     """
+    # A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [
         name for name in os.environ if name.startswith("CONVEYOR_") and name != SERVER_URL
     ]:
