@@ -18,8 +18,9 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from products.identifiers import uuid7
+from products.remembered import Remembered
 from runs.models import Attempt, JobRun
-from runs.release import job_of, read_run
+from runs.release import frozen_run, job_of
 from runs.states import AttemptState, BeltRunState, JobRunState, Reason
 from runs.transitions import JobKey, Moves, Why, insert_attempt, moving
 
@@ -68,6 +69,19 @@ class Renewal:
     cancelled: frozenset[UUID]
 
 
+class AttemptPlace(NamedTuple):
+    """Where an attempt belongs; nothing of it ever changes."""
+
+    belt_run_id: UUID
+    key: JobKey
+    timeout_s: int
+    number: int
+
+
+#: The attempts that this process dealt with last.
+_places: Remembered[UUID, AttemptPlace] = Remembered(256)
+
+
 class Candidate(NamedTuple):
     """A job run that may be claimed, as it was read before its belt run was locked."""
 
@@ -75,6 +89,7 @@ class Candidate(NamedTuple):
     name: str
     queue: str
     belt_run_id: UUID
+    timeout_s: int
     last_attempt: int
     belt_run__state: str
 
@@ -159,6 +174,8 @@ def claim_candidate(
     )
     if not moved:
         return None
+    place = AttemptPlace(candidate.belt_run_id, candidate.key, candidate.timeout_s, number)
+    _places.put(attempt_id, place)
     moves.no_hint(candidate.id)
     insert_attempt(
         Attempt(
@@ -188,15 +205,14 @@ def start_attempt(attempt_id: UUID, *, isolation: str) -> bool:
     place = place_of_attempt(attempt_id)
     if place is None:
         return False
-    run = read_run(place.belt_run_id)
-    job = job_of(run, place.key.name)
+    job = job_of(frozen_run(place.belt_run_id), place.key.name)
     after_s = place.timeout_s + (job.post_run_timeout_s if job else 0) + _DEADLINE_GRACE_S
     with moving(place.belt_run_id) as moves:
-        alive = Attempt.objects.filter(id=attempt_id, lease_until__gt=Now())
-        started = alive.exists() and moves.attempt(
+        started = moves.attempt(
             attempt_id,
             AttemptState.STARTING,
             AttemptState.RUNNING,
+            guard={"lease_until__gt": Now()},
             reason=Reason.STARTED,
             started_at=Now(),
             lease_until=_lease_end(),
@@ -227,17 +243,15 @@ def renew_leases(runner_id: UUID, attempt_ids: Collection[UUID]) -> Renewal:
     )
 
 
-class AttemptPlace(NamedTuple):
-    """Where an attempt belongs; nothing of it ever changes."""
-
-    belt_run_id: UUID
-    key: JobKey
-    timeout_s: int
-    number: int
-
-
 def place_of_attempt(attempt_id: UUID) -> AttemptPlace | None:
     """Return where an attempt belongs, None where there is no such attempt."""
+    place = _places.get(attempt_id) or _read_place(attempt_id)
+    if place is not None:
+        _places.put(attempt_id, place)
+    return place
+
+
+def _read_place(attempt_id: UUID) -> AttemptPlace | None:
     row = (
         Attempt.objects.filter(id=attempt_id)
         .values_list(

@@ -25,7 +25,7 @@ from runs.attempts import (
 )
 from runs.logs import ChunkToStore, insert_chunks
 from runs.models import Attempt, BeltRun, JobRun, Output
-from runs.release import follow_up, job_of, read_run
+from runs.release import follow_up, job_of, run_in_state
 from runs.retries import MAX_UNSTARTED, kind_of, retry_after
 from runs.states import AttemptState, JobRunState, Reason
 from runs.transitions import Moves, Why, moving
@@ -159,11 +159,11 @@ def _end(
     states: Sequence[str] = ("starting", "running"),
 ) -> bool:
     present = _read(place, attempt_id)
-    if present.state not in states:
+    if present is None or present.state not in states:
         return False
     end = _checked(end, present)
     outcome, reason = AttemptState(end.outcome), Reason(end.reason)
-    figures = {} if end.log_bytes is None else {"log_bytes": end.log_bytes}
+    figures: dict[str, Any] = {} if end.log_bytes is None else {"log_bytes": end.log_bytes}
     ended = moves.attempt(
         attempt_id,
         present.state,
@@ -185,15 +185,25 @@ def _end(
     return True
 
 
-def _read(place: AttemptPlace, attempt_id: UUID) -> _Present:
-    run = read_run(place.belt_run_id)
-    row: Any = Attempt.objects.values_list(
-        "state",
-        "job_run__attempts_made",
-        "job_run__cancel_requested_at",
-        "job_run__cancel_requested_by",
-    ).get(id=attempt_id)
-    state, made, cancelled_at, by = row
+def _read(place: AttemptPlace, attempt_id: UUID) -> _Present | None:
+    """Return how they stand, None where the attempt is no longer kept."""
+    row: Any = (
+        Attempt.objects.filter(id=attempt_id)
+        .order_by()
+        .values_list(
+            "state",
+            "job_run__attempts_made",
+            "job_run__cancel_requested_at",
+            "job_run__cancel_requested_by",
+            "job_run__belt_run__state",
+            "job_run__belt_run__cancel_requested_at",
+        )
+        .first()
+    )
+    if row is None:
+        return None
+    state, made, cancelled_at, by, *of_run = row
+    run = run_in_state(place.belt_run_id, *of_run)
     return _Present(
         run=run,
         job=job_of(run, place.key.name),

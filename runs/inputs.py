@@ -37,8 +37,12 @@ class _Found:
 
 # --- Where suppliers stand ------------------------------------------------------------------------
 def takes_values(job: JobSpec) -> bool:
-    """Return whether a job may take values from other runs: without that it has no suppliers."""
-    return any(each.kind == "product" for each in job.inputs) or bool(job_references(job))
+    """Return whether a job may take values from other runs: without that it has no suppliers.
+
+    It does not look closely, because it is asked for every waiting job.
+    """
+    texts = (*job.env.values(), job.pre_run, job.commands, job.post_run)
+    return any(each.kind == "product" for each in job.inputs) or any("${" in text for text in texts)
 
 
 def supplies_of(consumer_ids: Sequence[UUID]) -> dict[UUID, list[Supply]]:

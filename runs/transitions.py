@@ -119,17 +119,23 @@ class Moves:
         self._hints.pop(job_run_id, None)
 
     def attempt(
-        self, attempt_id: UUID, old: AttemptState, new: AttemptState, **columns: Any
+        self,
+        attempt_id: UUID,
+        old: AttemptState,
+        new: AttemptState,
+        *,
+        guard: Mapping[str, Any] | None = None,
+        **columns: Any,
     ) -> bool:
         """Move an attempt; return False when it was not in ``old`` any more.
 
-        Raises IllegalMoveError.
+        ``guard`` are further conditions for the move. Raises IllegalMoveError.
         """
         if new not in ATTEMPT_MOVES[old]:
             raise IllegalMoveError("attempt", old, new)
         if new not in (AttemptState.STARTING, AttemptState.RUNNING):
             columns = {"active_key": None, "finished_at": Now(), **columns}
-        guarded = Attempt.objects.filter(id=attempt_id, state=old)
+        guarded = Attempt.objects.filter(id=attempt_id, state=old, **(guard or {}))
         return bool(guarded.update(state=new, **columns))
 
     def belt(self, old: BeltRunState, new: BeltRunState, why: Why) -> bool:
