@@ -12,6 +12,7 @@ from runners.executor.outputs import Collected, collect
 from runners.executor.shapes import AttemptResult, JobAssignment, Reporter
 from runners.executor.stages import SetupError, StagePlan
 from runners.executor.supervised import Supervised
+from runners.executor.traces import remove_traces
 from runners.executor.verdicts import (
     FENCED,
     StageEnd,
@@ -62,7 +63,7 @@ def _run_in_workspace(
         return attempt.run()
     finally:
         supervised.close()
-        _remove(workspace, reporter, assignment.timing.orders_s)
+        _remove(workspace, assignment, reporter)
 
 
 def _unprepared(error: OSError) -> Verdict:
@@ -70,21 +71,24 @@ def _unprepared(error: OSError) -> Verdict:
     return Verdict("errored", "setup", f"The job's folders could not be prepared: {reason}.")
 
 
-def _remove(workspace: Workspace, reporter: Reporter, every_s: float) -> None:
+def _remove(workspace: Workspace, assignment: JobAssignment, reporter: Reporter) -> None:
     told_at = time.monotonic()
 
     def tell() -> None:
         # Else the runner takes a slot that removes a large workspace for a frozen one.
         nonlocal told_at
-        if time.monotonic() - told_at > every_s:
+        if time.monotonic() - told_at > assignment.timing.orders_s:
             reporter.orders()
             told_at = time.monotonic()
 
+    isolation = assignment.isolation
     try:
         workspace.remove(tell)
+        if isolation.level == "uid" and isolation.uid:
+            remove_traces(isolation.uid, alive=tell)
     except OSError:
         # The sweep at the runner's next start tries again; the job's result is not changed by it.
-        logger.exception("The workspace %s could not be removed.", workspace.path)
+        logger.exception("What the job in %s left could not be removed.", workspace.path)
 
 
 def _result(verdict: Verdict, log: JobLog) -> AttemptResult:

@@ -23,6 +23,7 @@ from runners.errors import SetupError
 from runners.executor.removal import remove_tree
 from runners.executor.run import run_assignment
 from runners.executor.shapes import AttemptResult, JobAssignment
+from runners.executor.traces import remove_traces
 from runners.executor.zygote import ZygoteClient, ZygoteGoneError
 from runners.process import guard
 from runners.process.aside import InterruptedAsideError
@@ -75,6 +76,7 @@ def run_slot(link: Link, facts: SlotFacts, zygote: ZygoteClient) -> int:
         if facts.leftover is not None:
             _sweep(facts, facts.leftover)
             link.send_surely(Swept(facts.leftover))
+        _remove_traces(facts)
         Slot(link, facts, zygote).run()
     except LinkClosedError:
         return 1
@@ -89,6 +91,15 @@ def _sweep(facts: SlotFacts, attempt: str) -> None:
         remove_tree(folder, attempt)
     finally:
         os.close(folder)
+
+
+def _remove_traces(facts: SlotFacts) -> None:
+    """Remove what jobs of an earlier start left; nothing of the slot's user is alive."""
+    if facts.place.uid is not None:
+        try:
+            remove_traces(facts.place.uid)
+        except OSError as error:
+            logger.warning("What earlier jobs left could not be removed: %s", error)
 
 
 class Slot:

@@ -30,8 +30,12 @@ _MOUNT_ATTR_NOSUID = 0x2
 _MOUNT_ATTR_NODEV = 0x4
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
+_IPC_RMID = 0
+_KEYCTL_CLEAR = 7
+_USER_KEYRING = -4
 # Calls that the C library has no function for; mount_setattr has one number everywhere.
 _SYS_MOUNT_SETATTR = 442
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _CLOCK_BOOTTIME = 7
 _TFD_TIMER_ABSTIME = 1
@@ -108,6 +112,21 @@ def change_root(target: str) -> None:
     _checked(_libc.syscall(number, here, here), "change the root")
     _checked(_libc.umount2(b".", MNT_DETACH), "let go of the old root")
     os.chdir("/")
+
+
+def remove_object(kind: str, number: int) -> None:
+    """Remove a System V object, of kind shm, msg or sem; one that is gone is no error."""
+    if kind == "sem":
+        _libc.semctl(number, 0, _IPC_RMID)
+    else:
+        getattr(_libc, f"{kind}ctl")(number, _IPC_RMID, None)
+
+
+def clear_user_keys() -> None:
+    """Clear the keyring of the calling process' user, if the kernel keeps keys."""
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(number, _KEYCTL_CLEAR, _USER_KEYRING)
 
 
 def boot_now() -> float:
