@@ -1,7 +1,8 @@
 """Where a runner's jobs run: its folder, its lock on its name, and a user for each slot.
 
-All of it lies below the work folder. Locks are of flock(2): the kernel lets go of them when the
-last process of a runner is gone, however it ended.
+Folders lie below the work folder, as does the lock on the name; users are the machine's, and so
+are the locks on them. Locks are of flock(2): the kernel lets go of them when the last process of a
+runner is gone, however it ended.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ JOB_UIDS = (64000, 64999)
 MIRROR_GROUP = 63999
 
 _LOCKS = ".locks"
+#: Where runners of one machine that have other work folders look, too; root's, gone at a restart.
+_USER_LOCKS = Path("/run/conveyor")
 _DYING_S = 2.0
 _LOOK_EVERY_S = 0.05
 
@@ -51,7 +54,7 @@ def take_name(work_dir: Path, name: str, boot_id: UUID) -> UUID | None:
     Raises NoPlaceError if a runner of that name is alive on this machine; one that was killed a
     moment ago is given a moment to be gone.
     """
-    descriptor = _lock_file(work_dir, f"name-{name}")
+    descriptor = _lock_file(work_dir / _LOCKS, f"name-{name}")
     deadline = time.monotonic() + _DYING_S
     while not _locked(descriptor):
         if time.monotonic() > deadline:
@@ -93,20 +96,32 @@ def choose_slots(work_dir: Path, count: int, uids: tuple[int, int] | None) -> tu
 
 def _free_uids(work_dir: Path, uids: tuple[int, int]) -> Iterator[int]:
     accounts = {account.pw_uid for account in pwd.getpwall()}
+    locks = _user_locks(work_dir)
     for uid in range(uids[0], uids[1] + 1):
         if uid in accounts:
             continue
-        descriptor = _lock_file(work_dir, f"uid-{uid}")
+        descriptor = _lock_file(locks, f"uid-{uid}")
         if _locked(descriptor) and not owned_by(uid):
             yield uid
         else:
             os.close(descriptor)
 
 
-def _lock_file(work_dir: Path, name: str) -> int:
+def _user_locks(work_dir: Path) -> Path:
+    """Return the folder of locks on users: the machine's, or else that of the work folder."""
+    if os.geteuid() != 0:
+        return work_dir / _LOCKS
+    try:
+        _USER_LOCKS.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return work_dir / _LOCKS
+    return _USER_LOCKS
+
+
+def _lock_file(folder: Path, name: str) -> int:
     """Return the open file; a lock on it is held until the last process that has it is gone."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(work_dir / _LOCKS / name, flags, 0o600)
+    return os.open(folder / name, flags, 0o600)
 
 
 def _locked(descriptor: int) -> bool:

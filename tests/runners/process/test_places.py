@@ -89,9 +89,20 @@ def test_each_slot_has_a_user_and_two_runners_share_none(work_dir: Path) -> None
     assert [place.number for place in second] == [0, 1]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have jobs of other users")
+def test_runners_with_other_work_folders_share_no_user_either(
+    work_dir: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    prepare_places(other)
+    first = choose_slots(work_dir, 2, JOB_UIDS)
+    second = choose_slots(other, 2, JOB_UIDS)
+    assert len({place.uid for place in (*first, *second)}) == 4
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes of other users")
 def test_a_user_with_a_process_is_nobodys(work_dir: Path) -> None:
-    uid = JOB_UIDS[1]
+    uid = 200_000 + os.getpid()  # no other test run on this machine takes the same
     with subprocess.Popen(["sleep", "60"], user=uid) as stranger:
         until(
             lambda: f"Uid:\t{uid}" in Path(f"/proc/{stranger.pid}/status").read_text(), "its user"
