@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -14,6 +15,10 @@ from runners.executor.scripts import PROGRAMS, Script, main_scripts, post_run_sc
 from runners.executor.shapes import Checkout, JobAssignment
 from runners.executor.workspace import Workspace
 from runners.supervisor.stage import Stage
+
+
+# For jobs of a user without a limit of its own; the machine has room for some such jobs.
+_MOST_PROCESSES = 16384
 
 
 class SetupError(Exception):
@@ -158,11 +163,24 @@ def _check_isolation(assignment: JobAssignment) -> None:
 
 def _limits(assignment: JobAssignment) -> dict[str, int]:
     limits = assignment.limits
-    wanted = {"open_files": limits.open_files, "file_bytes": limits.file_bytes, "core_bytes": 0}
-    if assignment.isolation.uid is not None:
-        # Else the kernel would count the runner's own processes too.
-        wanted["processes"] = limits.processes
+    if assignment.isolation.uid is None:
+        # The kernel counts all processes of the runner's user, which must be left some.
+        processes: int | None = _half_of_the_processes()
+    else:
+        processes = limits.processes
+    wanted = {
+        "processes": processes,
+        "open_files": limits.open_files,
+        "file_bytes": limits.file_bytes,
+        "core_bytes": 0,
+    }
     return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _half_of_the_processes() -> int:
+    """Return half of the processes that this user may have; of endless ones, a great many."""
+    own = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    return _MOST_PROCESSES if own == resource.RLIM_INFINITY else own // 2
 
 
 def _find(program: str, assignment: JobAssignment) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from runners.executor.shapes import OutputWord
+from runners.executor.shapes import Isolation, OutputWord
 from runners.executor.zygote import ZygoteProcess
 from tests.runners.executor.attempts import JOB_UID, LEVELS, Lab, isolation_of
 
@@ -131,6 +132,19 @@ def test_a_job_reaches_no_file_of_another_job(guarded: Lab) -> None:
     guarded.run(f"cat {neighbour}/canary; ls {guarded.work_dir}; echo end", language="sh")
     assert CANARY not in guarded.reporter.text()
     assert first.attempt_id not in guarded.reporter.text("stdout")
+
+
+def test_a_job_of_the_runners_own_user_leaves_it_half_of_its_processes(
+    work_dir: Path, zygote: ZygoteProcess
+) -> None:
+    lab = Lab(work_dir, zygote.client(), Isolation("none"))
+    before = resource.getrlimit(resource.RLIMIT_NPROC)
+    resource.setrlimit(resource.RLIMIT_NPROC, (3000, before[1]))
+    try:
+        lab.run("ulimit -u; ulimit -Hu")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NPROC, before)
+    assert lab.reporter.text("stdout") == "1500\n1500\n"
 
 
 def test_a_sandbox_shows_only_its_own_processes(guarded: Lab) -> None:
