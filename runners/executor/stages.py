@@ -16,7 +16,6 @@ from runners.executor.shapes import Checkout, JobAssignment
 from runners.executor.workspace import Workspace
 from runners.supervisor.stage import Stage
 
-
 # For jobs of a user without a limit of its own; the machine has room for some such jobs.
 _MOST_PROCESSES = 16384
 
