@@ -147,6 +147,14 @@ STATICFILES_DIRS = [BASE_DIR / "conveyor_site" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
+# Holds the counts of wrong passwords; made for so many that nobody can crowd out another's.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+
 # --- Security ---------------------------------------------------------------------------------
 _https = _public.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
@@ -156,6 +164,10 @@ SECURE_SSL_REDIRECT = _https and os.environ.get("CONVEYOR_SSL_REDIRECT", "") == 
 SECURE_HSTS_SECONDS = 31536000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+# Whose word on the address of a caller is believed; that of everybody else would be forged.
+CONVEYOR_PROXIES = [
+    each.strip() for each in os.environ.get("CONVEYOR_PROXIES", "").split(",") if each.strip()
+]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.contrib.auth.views import LoginView
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -75,19 +75,20 @@ class Login(LoginView):
         """Ask for name and password, unless the user is logged in and may go on."""
         asks_for_admin = self.get_redirect_url().startswith(reverse("admin:index"))
         if request.user.is_authenticated and (request.user.is_staff or not asks_for_admin):
-            return redirect(self.get_success_url())
+            return HttpResponseRedirect(self.get_success_url())
         return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Log in; answers 429 while the account is kept waiting."""
         throttle = LoginThrottle(request.POST.get("username", ""), request.META["REMOTE_ADDR"])
-        if throttle.is_closed():
+        if not throttle.admits():
             form = self.get_form_class()(request)
             context = self.get_context_data(form=form, closed=throttle.sentence)
             return self.render_to_response(context, status=429)
         response = super().post(request, *args, **kwargs)
-        if not request.user.is_authenticated:
-            throttle.note_failure()
+        # Not whether there is a user: somebody who is logged in may guess at another account.
+        if isinstance(response, HttpResponseRedirect):
+            throttle.forgive()
         return response
 
 

@@ -7,6 +7,7 @@ import logging
 import socket
 
 import uvicorn
+from django.conf import settings
 
 from conveyor_site.asgi import application
 from products.errors import UserError
@@ -56,6 +57,8 @@ def run_web(_link: Link, listener: socket.socket) -> int:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=bool(settings.CONVEYOR_PROXIES),
+            forwarded_allow_ips=list(settings.CONVEYOR_PROXIES),
             timeout_graceful_shutdown=_GRACE_S,
         )
     )
