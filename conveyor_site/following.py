@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection
 
+from belts.spec.names import visible
 from runners.querysets import served_queues
 from runs.chains import state_of, whole_chain
 from runs.log_display import LogDisplay
@@ -86,7 +87,7 @@ class _Follower:
         """Write what is new in the runs; a run that was shown to its end is not read again."""
         new = [run for run in runs if run.id not in self._states]
         for run in new:
-            self._write(f"{run} begins: {run.cause}")
+            self._write(f"{run} begins: {visible(run.cause)}")
             self._states[run.id] = ""
         watched = {run.id: run for run in runs if self._states[run.id] != run.state}
         self._show_jobs(watched)
@@ -142,7 +143,7 @@ def _took(job_run: JobRun) -> str:
 def _why(job_run: JobRun) -> str:
     if job_run.state == "succeeded" or not job_run.message:
         return ""
-    return f": {job_run.message}"
+    return f": {visible(job_run.message)}"
 
 
 class _AttemptLog:

@@ -62,6 +62,17 @@ def test_a_log_cannot_command_the_terminal() -> None:
     assert lines[1:3] == [r"gem.build.compile | plain red\x08", r"gem.build.compile | \xff"]
 
 
+def test_neither_a_reason_nor_a_cause_commands_the_terminal() -> None:
+    run = a_run("gem", "failed")
+    BeltRun.objects.filter(id=run.id).update(cause="Push to \u202emain\x9b31m.")
+    JobRun.objects.filter(belt_run=run).update(message="Its word \x1b[31mred is missing.")
+
+    _, lines = followed(run)
+
+    assert lines[0] == r"gem.build #1 begins: Push to \u202emain\x9b31m."
+    assert r"gem.build.compile failed in 1.0 s: Its word \x1b[31mred is missing." in lines
+
+
 def test_a_failure_is_told_with_its_reason_and_makes_the_answer_no() -> None:
     run = a_run("gem", "failed")
     ended_attempt(run, state="failed")

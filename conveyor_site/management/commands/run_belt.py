@@ -144,9 +144,9 @@ def _who() -> str:
 def _with_problems(error: ConveyorError) -> str:
     problems = getattr(error, "problems", ())
     if len(problems) < 2:
-        return str(error)
+        return visible(str(error))
     lines = [f"{each.message} {each.hint}".strip() for each in problems]
-    return "\n  ".join([str(error), *map(visible, lines)])
+    return "\n  ".join(map(visible, [str(error), *lines]))
 
 
 def _first_line(error: Exception) -> str:
