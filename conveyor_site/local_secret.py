@@ -1,10 +1,11 @@
-"""Secrets of the embedded default: made once, kept in private files below the data folder."""
+"""Files of the embedded default that nobody else may read: secrets, made once, and the database."""
 
 from __future__ import annotations
 
 import base64
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -31,3 +32,19 @@ def local_secret(path: Path, make: Callable[[], str]) -> str:
 def new_credential_keys() -> str:
     """Return a fresh value for CONVEYOR_KEYS: one key of 256 bits under the id ``k1``."""
     return "k1:" + base64.urlsafe_b64encode(os.urandom(32)).decode("ascii")
+
+
+def private_file(path: Path) -> Path:
+    """Return the path, where there is a file from now on that its owner alone may read and write.
+
+    The data folder may be one that others may enter; what SQLite puts beside its file has the
+    file's permissions. A file of somebody else's is left as it is.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+    for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        with suppress(FileNotFoundError, PermissionError):
+            if each.stat().st_mode & 0o077:
+                each.chmod(0o600)
+    return path

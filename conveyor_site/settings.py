@@ -15,7 +15,7 @@ import django_stubs_ext
 from django.core.management.utils import get_random_secret_key
 
 from conveyor_site.database_url import database_from_url, sqlite_database
-from conveyor_site.local_secret import local_secret, new_credential_keys
+from conveyor_site.local_secret import local_secret, new_credential_keys, private_file
 
 django_stubs_ext.monkeypatch()
 
@@ -118,7 +118,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 DATABASES = {
     "default": (
-        sqlite_database(CONVEYOR_DATA_DIR / "conveyor.sqlite3")
+        sqlite_database(private_file(CONVEYOR_DATA_DIR / "conveyor.sqlite3"))
         if CONVEYOR_EMBEDDED
         else database_from_url(os.environ["CONVEYOR_DATABASE_URL"])
     )
