@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from belts.definitions import definition_at
-from belts.models import Belt
+from belts.definitions import current_definition, definition_at
+from belts.models import Belt, Definition
 from belts.spec.names import is_reserved_variable
 from products.git.remote import ResolvedRef, resolve_ref
 from products.models import Product, Source
@@ -18,6 +18,7 @@ from runs.models import BeltRun
 MAX_PARAMETERS = 64
 MAX_VALUE_BYTES = 32 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+_FOREIGN = " Its commit is in no branch or tag of the repository, so it may be a fork's."
 _NOWHERE = ResolvedRef(commit="", ref="", branch="", on_default_branch=True)
 
 
@@ -31,6 +32,8 @@ def start_belt_run(
     by: str = "",
 ) -> BeltRun:
     """Start a belt on ``ref`` (empty: the head of its source's default branch); return the run.
+
+    A commit that no branch and no tag of the source holds is run as a fork's.
 
     ``by`` says who asked where there is no user. ``parameters`` become variables of every job.
 
@@ -48,14 +51,15 @@ def start_belt_run(
     return create_belt_run(
         NewRun(
             belt=belt,
-            definition=definition_at(product, place.commit),
-            cause=f"Started by {name}.",
+            definition=_definition(product, place),
+            cause=f"Started by {name}.{_FOREIGN if place.foreign else ''}",
             by=name,
             commit=place.commit,
             ref=place.ref,
             branch=place.branch,
             source_url=source.url if source else "",
             on_default_branch=place.on_default_branch,
+            tainted=place.foreign,
             user=user,
             parameters=given,
             continue_downstream=continue_downstream,
@@ -74,6 +78,11 @@ def place_of(product: Product, source: Source | None, ref: str = "") -> Resolved
     if ref:
         raise NoSourceToRefError(product.name, ref)
     return _NOWHERE
+
+
+def _definition(product: Product, place: ResolvedRef) -> Definition:
+    """Return the definition at a commit; what may be a fork's does not say itself what is run."""
+    return current_definition(product) if place.foreign else definition_at(product, place.commit)
 
 
 def checked_parameters(parameters: Mapping[str, str]) -> dict[str, str]:

@@ -38,6 +38,7 @@ FETCH_TIMEOUT_S = 540.0
 _MARKS = "refs/conveyor"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _EVERYTHING = ("+refs/heads/*:refs/conveyor-heads/*", "+refs/tags/*:refs/conveyor-tags/*")
+_OF_EVERYTHING = ("refs/conveyor-heads", "refs/conveyor-tags")
 _SHA1_DIGITS = 40
 #: A mirror of more packs is tidied: each fetch makes one.
 _MOST_PACKS = 50
@@ -74,6 +75,23 @@ def is_ancestor(mirror: Path, commit: str, descendant: str) -> bool:
     except GitFailedError:
         return False
     return True
+
+
+def is_in_a_branch_or_tag(
+    mirror: Path, url: str, commit: str, *, credential: OpenedCredential | None = None
+) -> bool:
+    """Return whether a branch or tag of the repository holds the commit, which is in its mirror.
+
+    One that none holds may be anybody's: hosts hand out commits of forks as the repository's own.
+    Raises SourceUrlError, SourceCredentialError and SourceUnreachableError.
+    """
+    held = ["for-each-ref", "--count=1", "--format=held", f"--contains={commit}"]
+    with _alone(mirror, url), open_access(url, credential, mirror.parent) as (address, access):
+        try:
+            _Fetch(mirror, address, access).everything()
+            return bool(run_git([*held, *_OF_EVERYTHING], cwd=mirror).strip())
+        except GitFailedError as error:
+            raise unreachable(url, error, timeout_s=FETCH_TIMEOUT_S) from error
 
 
 def _name(url: str, credential: OpenedCredential | None) -> str:
@@ -154,9 +172,13 @@ class _Fetch:
         if not _has(self._mirror, commit):
             raise CommitMissingError(commit, shown(url))
 
-    def _among_everything(self, commit: str) -> None:
-        """Fetch all branches and tags, for servers that give nothing by its id alone."""
+    def everything(self) -> None:
+        """Fetch all branches and tags."""
         self._run(*_EVERYTHING)
+
+    def _among_everything(self, commit: str) -> None:
+        """Look for a commit in all branches and tags of a server that gives none by its id."""
+        self.everything()
         try:
             run_git(["cat-file", "-e", f"{commit}^{{commit}}"], cwd=self._mirror)
         except GitFailedError:

@@ -19,7 +19,7 @@ from products.git.errors import (
     SourceUnreachableError,
 )
 from products.git.failures import unreachable
-from products.git.mirror import ensure_commit, is_ancestor
+from products.git.mirror import ensure_commit, is_ancestor, is_in_a_branch_or_tag
 from products.git.urls import check_url, shown
 from products.models import Source
 
@@ -50,12 +50,16 @@ class RemoteRefs:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRef:
-    """The one commit that somebody asked for; ``branch`` is empty for a tag."""
+    """The one commit that somebody asked for; ``branch`` is empty for a tag.
+
+    A ``foreign`` one is in no branch and no tag of the repository: it may be a fork's.
+    """
 
     commit: str
     ref: str
     branch: str
     on_default_branch: bool
+    foreign: bool = False
 
 
 def mirrors_folder() -> Path:
@@ -179,7 +183,8 @@ def _commit(
         ensure_commit(mirrors, source.url, remote.head_commit, credential=credential)
         if is_ancestor(mirror, commit, remote.head_commit):
             return ResolvedRef(commit, commit, remote.default_branch, on_default_branch=True)
-    return ResolvedRef(commit, commit, "", on_default_branch=False)
+    known = bool(heads) or is_in_a_branch_or_tag(mirror, source.url, commit, credential=credential)
+    return ResolvedRef(commit, commit, "", on_default_branch=False, foreign=not known)
 
 
 __all__ = [

@@ -112,6 +112,26 @@ def test_an_older_commit_is_known_to_be_on_the_default_branch_or_not(
         resolve_ref(source, "1" * 40)
 
 
+def test_a_commit_that_no_branch_and_no_tag_holds_may_be_a_forks(repository: Repository) -> None:
+    repository.commit("one")
+    older = repository.branch("side")
+    repository.git("checkout", "-q", "side")
+    tagged = repository.commit("tagged")
+    repository.commit("newest")
+    repository.git("tag", "v1", tagged)
+    proposed = repository.commit("proposed")
+    repository.git("update-ref", "refs/pull/1/head", proposed)
+    repository.git("reset", "-q", "--hard", "HEAD~1")
+    repository.git("checkout", "-q", "main")
+    source = source_of(repository)
+    assert [resolve_ref(source, each).foreign for each in (older, tagged, "v1", "side", "")] == (
+        [False] * 5
+    )
+    assert resolve_ref(source, proposed).foreign
+    with pytest.raises(RefMissingError):
+        resolve_ref(source, "refs/pull/1/head")
+
+
 def test_a_mistyped_ref_is_answered_with_the_nearest(repository: Repository) -> None:
     repository.commit()
     repository.branch("release-2")
