@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models import QuerySet, UUIDField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from products.identifiers import uuid7
 from products.remembered import Remembered
+from products.statements import Given, Select
 from runs.models import Attempt, JobRun
 from runs.release import frozen_run, job_of
 from runs.states import AttemptState, BeltRunState, JobRunState, Reason
@@ -80,6 +82,10 @@ class AttemptPlace(NamedTuple):
 
 #: The attempts that this process dealt with last.
 _places: Remembered[UUID, AttemptPlace] = Remembered(256)
+
+
+#: What looks for candidates, by queues, protocol and whether one is named.
+_selects: Remembered[tuple[tuple[str, ...], int, bool], Select] = Remembered(64)
 
 
 class Candidate(NamedTuple):
@@ -149,11 +155,20 @@ def candidates(
     runner: RunnerFacts, queues: Sequence[str], *, job_run_id: UUID | None = None
 ) -> list[Candidate]:
     """Return the oldest job runs that the runner may claim, or the named one if it may."""
-    claimable = JobRun.objects.claimable(list(queues), runner.protocol)
-    if job_run_id is not None:
-        claimable = claimable.filter(id=job_run_id)
-    rows = claimable.values_list(*Candidate._fields)[:_CANDIDATES]
-    return [Candidate(*row) for row in rows]
+    key = (tuple(queues), runner.protocol, job_run_id is not None)
+    select = _selects.get(key)
+    if select is None:
+        select = Select(lambda: _candidates(*key))
+        _selects.put(key, select)
+    return [Candidate(*row) for row in select.rows(id=job_run_id)]
+
+
+def _candidates(queues: tuple[str, ...], protocol: int, is_named: bool) -> QuerySet[Any, Any]:
+    claimable: Any = JobRun.objects.claimable(list(queues), protocol)
+    if is_named:
+        claimable = claimable.filter(id=Given("id", UUIDField()))
+    found: QuerySet[Any, Any] = claimable.values_list(*Candidate._fields)[:_CANDIDATES]
+    return found
 
 
 def claim_candidate(

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from django.db.models import UUIDField
+
 from belts.spec.shapes import JobSpec, RetrySpec
 from products.identifiers import uuid7
+from products.statements import Given, Select
 from runs.attempts import (
     AttemptPlace,
     Claim,
@@ -185,10 +188,9 @@ def _end(
     return True
 
 
-def _read(place: AttemptPlace, attempt_id: UUID) -> _Present | None:
-    """Return how they stand, None where the attempt is no longer kept."""
-    row: Any = (
-        Attempt.objects.filter(id=attempt_id)
+_PRESENT = Select(
+    lambda: (
+        Attempt.objects.filter(id=Given("id", UUIDField()))
         .order_by()
         .values_list(
             "state",
@@ -198,8 +200,13 @@ def _read(place: AttemptPlace, attempt_id: UUID) -> _Present | None:
             "job_run__belt_run__state",
             "job_run__belt_run__cancel_requested_at",
         )
-        .first()
     )
+)
+
+
+def _read(place: AttemptPlace, attempt_id: UUID) -> _Present | None:
+    """Return how they stand, None where the attempt is no longer kept."""
+    row = _PRESENT.row(id=attempt_id)
     if row is None:
         return None
     state, made, cancelled_at, by, *of_run = row

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, QuerySet
+from django.db.models import Count, Exists, QuerySet, UUIDField
 
 from belts.definitions import spec_of
 from belts.spec.shapes import BeltSpec, JobSpec
@@ -18,6 +18,7 @@ from products.identifiers import uuid7
 from products.models import OutboxRow
 from products.outbox import Consequence
 from products.remembered import Remembered
+from products.statements import Given, Select
 from runs.edges import advance_edges, open_edges
 from runs.inputs import InputMissingError, consume, supplies_of, takes_values
 from runs.models import BeltRun, JobRun, Supplier
@@ -117,19 +118,28 @@ class _Present:
 
 
 def _look(run_id: UUID) -> _Present:
-    rows = list(
-        JobRun.objects.filter(belt_run_id=run_id)
+    rows = _LOOK.rows(run=run_id)
+    counts = Counter({JobRunState(state): count for state, count, *_ in rows})
+    has_edges, is_awaited = rows[0][2:] if rows else (True, True)
+    return _Present(counts, bool(has_edges), bool(is_awaited))
+
+
+def _counted() -> QuerySet[Any, Any]:
+    run: Any = Given("run", UUIDField())
+    found: QuerySet[Any, Any] = (
+        JobRun.objects.filter(belt_run_id=run)
         .order_by()
         .values_list("state")
         .annotate(
             Count("id"),
-            has_edges=Exists(open_edges(run_id)),
-            is_awaited=Exists(_waiting_consumers(run_id)),
+            has_edges=Exists(open_edges(run)),
+            is_awaited=Exists(_waiting_consumers(run)),
         )
     )
-    counts = Counter({JobRunState(state): count for state, count, *_ in rows})
-    has_edges, is_awaited = rows[0][2:] if rows else (True, True)
-    return _Present(counts, bool(has_edges), bool(is_awaited))
+    return found
+
+
+_LOOK = Select(_counted)
 
 
 def _states(run_id: UUID) -> dict[str, JobRunState]:

@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from products.models import OutboxRow
 from products.outbox import Consequence, write_outbox
+from products.statements import columns_of, insert_rows, update_where
 from runs.errors import IllegalMoveError
 from runs.models import Attempt, BeltRun, JobRun, RunEvent
 from runs.states import (
@@ -35,6 +36,8 @@ from runs.states import (
 )
 
 _MESSAGE_CHARACTERS = 4000
+#: So many events of a transaction are inserted by a statement that is compiled already.
+_FEW_EVENTS = 8
 
 
 class Why(NamedTuple):
@@ -62,7 +65,7 @@ class Moves:
 
     belt_run_id: UUID
     moved: dict[str, JobRunState] = field(default_factory=dict)
-    _events: list[RunEvent] = field(default_factory=list)
+    _events: list[dict[str, Any]] = field(default_factory=list)
     _consequences: list[Consequence] = field(default_factory=list)
     _hints: dict[UUID, Consequence] = field(default_factory=dict)
 
@@ -85,8 +88,8 @@ class Moves:
         if new not in MOVES[old]:
             raise IllegalMoveError("job run", old, new)
         written = {"reason": why.reason, "message": _cut(why.message), **_job_times(new), **columns}
-        guarded = JobRun.objects.filter(id=key.id, state=old, **(guard or {}))
-        if not guarded.update(state=new, **written):
+        where = {"id": key.id, "state": old, **(guard or {})}
+        if not update_where(JobRun, where, {"state": new, **written}):
             return False
         self.moved[key.name] = new
         self._event(old, new, why, job_run_id=key.id, attempt_id=attempt_id)
@@ -135,8 +138,8 @@ class Moves:
             raise IllegalMoveError("attempt", old, new)
         if new not in (AttemptState.STARTING, AttemptState.RUNNING):
             columns = {"active_key": None, "finished_at": Now(), **columns}
-        guarded = Attempt.objects.filter(id=attempt_id, state=old, **(guard or {}))
-        return bool(guarded.update(state=new, **columns))
+        where = {"id": attempt_id, "state": old, **(guard or {})}
+        return bool(update_where(Attempt, where, {"state": new, **columns}))
 
     def belt(self, old: BeltRunState, new: BeltRunState, why: Why) -> bool:
         """Move the belt run; return False when it was not in ``old`` any more.
@@ -146,8 +149,8 @@ class Moves:
         if new not in BELT_MOVES[old]:
             raise IllegalMoveError("belt run", old, new)
         time = {"finished_at": Now()} if new in BELT_FINISHED else {"started_at": Now()}
-        guarded = BeltRun.objects.filter(id=self.belt_run_id, state=old)
-        if not guarded.update(state=new, **time):
+        where = {"id": self.belt_run_id, "state": old}
+        if not update_where(BeltRun, where, {"state": new, **time}):
             return False
         self._event(old, new, why)
         return True
@@ -179,7 +182,10 @@ class Moves:
 
     def close(self) -> None:
         """Write the events and consequences; the last thing in the transaction."""
-        RunEvent.objects.bulk_create(self._events)
+        if len(self._events) > _FEW_EVENTS:
+            RunEvent.objects.bulk_create(RunEvent(**each) for each in self._events)
+        elif self._events:
+            insert_rows(RunEvent, self._events)
         write_outbox([*self._consequences, *self._hints.values()])
 
     def _event(
@@ -192,16 +198,16 @@ class Moves:
         attempt_id: UUID | None = None,
     ) -> None:
         self._events.append(
-            RunEvent(
-                belt_run_id=self.belt_run_id,
-                job_run_id=job_run_id,
-                attempt_id=attempt_id,
-                old=old,
-                new=new,
-                reason=why.reason,
-                message=_cut(why.message),
-                by=why.by[:200],
-            )
+            {
+                "belt_run_id": self.belt_run_id,
+                "job_run_id": job_run_id,
+                "attempt_id": attempt_id,
+                "old": old,
+                "new": new,
+                "reason": why.reason,
+                "message": _cut(why.message),
+                "by": why.by[:200],
+            }
         )
 
 
@@ -213,7 +219,7 @@ def moving(belt_run_id: UUID, *, is_new: bool = False) -> Iterator[Moves]:
     """
     with transaction.atomic():
         if not is_new:
-            BeltRun.objects.filter(id=belt_run_id).update(moves=F("moves") + 1)
+            update_where(BeltRun, {"id": belt_run_id}, {"moves": F("moves") + 1})
         moves = Moves(belt_run_id)
         yield moves
         moves.close()
@@ -223,7 +229,7 @@ def insert_attempt(attempt: Attempt) -> None:
     """Insert a new attempt; the database refuses a second one that is alive."""
     attempt.state = AttemptState.STARTING
     attempt.active_key = attempt.job_run_id
-    attempt.save(force_insert=True)
+    insert_rows(Attempt, [columns_of(attempt)])
 
 
 def _job_times(state: JobRunState) -> dict[str, Any]:

@@ -1,0 +1,165 @@
+"""Statements that are compiled once and executed often.
+
+Django builds and compiles a query anew each time it is used, which takes several times as long as
+executing it does. Here it compiles the query once, with ``Given`` in the place of values; what the
+database receives is the same. For the few statements that every job needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models.sql import InsertQuery, UpdateQuery
+
+from products.remembered import Remembered
+
+_REMEMBERED = 256
+
+
+class Given(Expression):
+    """A value that is given when the statement is executed, of the kind that ``field`` stores."""
+
+    def __init__(self, name: str, field: Field[Any, Any]) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return a placeholder, and itself as what is to be replaced."""
+        return "%s", (self,)
+
+    def of(self, values: Mapping[str, Any]) -> Any:
+        """Return the value as the database takes it."""
+        return self.output_field.get_db_prep_value(values[self.name], connection)
+
+
+Parameters = Sequence[Any]
+
+
+def _filled(parameters: Parameters, values: Mapping[str, Any]) -> list[Any]:
+    return [each.of(values) if isinstance(each, Given) else each for each in parameters]
+
+
+def _is_expression(value: Any) -> bool:
+    return hasattr(value, "resolve_expression")
+
+
+# --- Reading --------------------------------------------------------------------------------------
+class Select:
+    """A query with ``values_list``; ``build`` makes it when it is executed for the first time."""
+
+    def __init__(self, build: Callable[[], QuerySet[Any, Any]]) -> None:
+        self._build = build
+        self._compiled: dict[str, tuple[str, Parameters, Any, Any]] = {}
+
+    def rows(self, **values: Any) -> list[Any]:
+        """Return all rows, as lists or tuples."""
+        compiled = self._compiled.get(connection.vendor)
+        if compiled is None:
+            compiled = self._compiled[connection.vendor] = self._compile()
+        sql, parameters, compiler, converters = compiled
+        with connection.cursor() as cursor:
+            cursor.execute(sql, _filled(parameters, values))
+            rows: list[Any] = cursor.fetchall()
+        return list(compiler.apply_converters(rows, converters)) if converters else rows
+
+    def row(self, **values: Any) -> Any:
+        """Return the first row, None if there is none."""
+        return next(iter(self.rows(**values)), None)
+
+    def _compile(self) -> tuple[str, Parameters, Any, Any]:
+        compiler: Any = self._build().query.get_compiler(connection.alias)
+        sql, parameters = compiler.as_sql()
+        converters = compiler.get_converters([each[0] for each in compiler.select])
+        return sql, parameters, compiler, converters
+
+
+# --- Writing --------------------------------------------------------------------------------------
+_statements: Remembered[Any, tuple[str, Parameters]] = Remembered(_REMEMBERED)
+
+
+def update_where(model: type[Model], where: Mapping[str, Any], columns: Mapping[str, Any]) -> int:
+    """Update the rows that ``where`` describes as ``filter`` does; return how many they were.
+
+    Values may be expressions: another statement is compiled for each that reads differently.
+    """
+    key = (connection.vendor, model, "update", *_shape(where), "set", *_shape(columns))
+    statement = _statements.get(key)
+    if statement is None:
+        statement = _compiled_update(model, where, columns)
+        _statements.put(key, statement)
+    values = {**where, **{f"={name}": value for name, value in columns.items()}}
+    return _execute(*statement, values)
+
+
+def _shape(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what makes it another statement: the names, and the values that become part of it."""
+    for name, value in values.items():
+        yield name, repr(value) if _is_expression(value) or name.endswith("__isnull") else None
+
+
+def _compiled_update(
+    model: type[Model], where: Mapping[str, Any], columns: Mapping[str, Any]
+) -> tuple[str, Parameters]:
+    wanted = {name: _placed(model, name, name, value) for name, value in where.items()}
+    query: Any = model._default_manager.filter(**wanted).query.chain(UpdateQuery)
+    query.add_update_values(
+        {name: _placed(model, name, f"={name}", value) for name, value in columns.items()}
+    )
+    sql, parameters = query.get_compiler(connection.alias).as_sql()
+    return sql, parameters
+
+
+def _placed(model: type[Model], name: str, given: str, value: Any) -> Any:
+    """Return what stands in a statement for a value of a field, or of a lookup of it."""
+    if _is_expression(value) or name.endswith("__isnull"):
+        return value
+    return Given(given, _field(model, name.partition("__")[0]))
+
+
+def _field(model: type[Model], name: str) -> Any:
+    return model._meta.get_field(name)
+
+
+def insert_rows(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have values for the same fields; all others have the database's default.
+
+    Values may be expressions.
+    """
+    key = (connection.vendor, model, "insert", *(tuple(_shape(row)) for row in rows))
+    statement = _statements.get(key)
+    if statement is None:
+        statement = _compiled_insert(model, rows)
+        _statements.put(key, statement)
+    values = {f"{name}{n}": value for n, row in enumerate(rows) for name, value in row.items()}
+    _execute(*statement, values)
+
+
+def columns_of(row: Model) -> dict[str, Any]:
+    """Return the values of a model's instance as ``insert_rows`` takes them."""
+    return {field.attname: field.pre_save(row, add=True) for field in row._meta.concrete_fields}
+
+
+def _compiled_insert(
+    model: type[Model], rows: Sequence[Mapping[str, Any]]
+) -> tuple[str, Parameters]:
+    objects = [
+        model(**{name: _placed(model, name, f"{name}{n}", value) for name, value in row.items()})
+        for n, row in enumerate(rows)
+    ]
+    query: Any = InsertQuery(model)
+    # Raw: what a field makes of its value when it is saved, it has made of it already.
+    query.insert_values([_field(model, name) for name in rows[0]], objects, raw=True)
+    [(sql, parameters)] = query.get_compiler(connection.alias).as_sql()
+    return sql, parameters
+
+
+def _execute(sql: str, parameters: Parameters, values: Mapping[str, Any]) -> int:
+    with (
+        transaction.mark_for_rollback_on_error(using=connection.alias),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql, _filled(parameters, values))
+        return int(cursor.rowcount)
