@@ -12,6 +12,7 @@ from django.db.models import F
 
 from belts.definitions import spec_of
 from belts.models import Belt, Definition
+from belts.spec.limits import PROBLEMS
 from belts.spec.problems import Problem
 from belts.spec.references import job_references
 from belts.spec.shapes import BeltSpec, JobSpec
@@ -68,7 +69,7 @@ def create_belt_run(new: NewRun) -> BeltRun:
     if made is not None:
         return made
     choice = SupplierChoice(file, belt, causes_of(new.upstream))
-    chosen = {job.name: choice.of(job) for job in belt.jobs}
+    chosen = _chosen(choice, belt)
     problems = _problems(chosen)
     if problems and new.refuse_unresolved:
         every = [problem for each in problems.values() for problem in each]
@@ -93,6 +94,19 @@ def _made_already(new: NewRun) -> BeltRun | None:
 
 
 Chosen = Mapping[str, "list[Supply] | list[Problem]"]
+
+
+def _chosen(choice: SupplierChoice, belt: BeltSpec) -> Chosen:
+    """Return the suppliers of each job, or its problems, of which there are not too many in all.
+
+    One problem keeps the whole belt from running, so what comes after many is not looked at.
+    """
+    chosen: dict[str, list[Supply] | list[Problem]] = {}
+    found = 0
+    for job in belt.jobs:
+        chosen[job.name] = choice.of(job) if found < PROBLEMS else []
+        found += sum(isinstance(each, Problem) for each in chosen[job.name])
+    return chosen
 
 
 def _problems(chosen: Chosen) -> dict[str, list[Problem]]:

@@ -6,10 +6,15 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 QUEUE = r"[a-z0-9][a-z0-9._-]*"
+
+# What is compared to find the name that was meant: names of so many characters, so many of them.
+_LONGEST_COMPARED = 40
+_MOST_COMPARED = 50
 
 # A job or product of this name could not be told from the input "source".
 RESERVED_NAMES = frozenset({"source"})
@@ -48,14 +53,28 @@ def visible(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the name of ``known`` that ``name`` was probably meant to be, if one is near."""
+    """Return the name of ``known`` that ``name`` was probably meant to be, if one is near.
+
+    Files are hostile, and comparing takes the product of two lengths: long names are compared as
+    a whole only, and among many names those of about the same length.
+    """
     choices = sorted(set(known))
     folded = {choice.lower().replace("_", "-"): choice for choice in reversed(choices)}
-    wanted = name.lower().replace("_", "-")[:200]
+    wanted = name.lower().replace("_", "-")
     if wanted in folded:
         return folded[wanted]
-    found = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else None
+    if len(wanted) > _LONGEST_COMPARED:
+        return None
+    near = [choice for choice in folded if len(choice) <= _LONGEST_COMPARED]
+    near.sort(key=lambda choice: abs(len(choice) - len(wanted)))
+    found = _closest(wanted, tuple(near[:_MOST_COMPARED]))
+    return folded[found] if found is not None else None
+
+
+@lru_cache(maxsize=2048)
+def _closest(wanted: str, choices: tuple[str, ...]) -> str | None:
+    found = difflib.get_close_matches(wanted, choices, n=1, cutoff=0.6)
+    return found[0] if found else None
 
 
 def did_you_mean(name: str, known: Collection[str], *, what: str) -> str:

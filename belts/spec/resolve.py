@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
+from belts.spec.limits import PROBLEMS
 from belts.spec.names import did_you_mean, quoted
 from belts.spec.places import Place, located, places_of
 from belts.spec.problems import Problem
@@ -199,10 +201,12 @@ def input_problem(
 def check(file: BeltFile, catalogue: Catalogue) -> list[Problem]:
     """Return what is wrong between the file and other products, in the order of the file.
 
-    What is wrong within the file, ``parse_belt_text`` has said already.
+    What is wrong within the file, ``parse_belt_text`` has said already. There are no more problems
+    than a file may have.
     """
     within = set(problems_within(file))
-    return [each for each in _problems(file, catalogue) if each not in within]
+    found = (each for each in _problems(file, catalogue) if each not in within)
+    return list(islice(found, PROBLEMS))
 
 
 def problems_within(file: BeltFile) -> list[Problem]:

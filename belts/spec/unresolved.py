@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from belts.spec.names import did_you_mean, nearest, quoted
+from belts.spec.names import did_you_mean, listed, nearest, quoted
 from belts.spec.problems import Problem
 from belts.spec.references import Reference
 from belts.spec.shapes import BeltFile, BeltSpec, InputSpec, JobSpec
@@ -21,7 +21,7 @@ def unknown_input(spec: InputSpec, file: BeltFile, belt: BeltSpec, severity: str
         severity,
         f"{quoted(name)} is neither a job of the belt {belt.name} nor a product that is known"
         " here yet.",
-        hint + f"If it is a product, import its belt file; jobs of this belt: {', '.join(jobs)}.",
+        hint + f"If it is a product, import its belt file; jobs of this belt: {listed(jobs)}.",
     )
 
 

@@ -11,13 +11,17 @@ from products.models import Credential, Event, Product, Source
 from products.names import NAME_MAX
 
 
+#: More keys of a body are not told to be unknown.
+_MOST_NAMED = 50
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """A request's body in which a key that nobody reads is an error with a hint."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values; raises ValidationError that names unknown keys."""
         values = super().to_internal_value(data)
-        unknown = [key for key in data if key not in self.fields]
+        unknown = [key for key in data if key not in self.fields][:_MOST_NAMED]
         if unknown:
             raise serializers.ValidationError({str(key): self._hint(str(key)) for key in unknown})
         return values

@@ -7,6 +7,9 @@ from collections.abc import Collection
 
 from products.errors import PlatformError, UserError
 
+# What is compared to find the ref that was meant: names of so many characters, so many of them.
+_LONGEST_COMPARED = 80
+_MOST_COMPARED = 200
 _MOST_LISTED = 8
 
 
@@ -97,7 +100,7 @@ class GitMissingError(PlatformError):
 
 
 def _hint(ref: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(ref, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(ref, _comparable(ref, known), n=1, cutoff=0.6)
     if near:
         return f"Did you mean {near[0]}?"
     if not known:
@@ -105,3 +108,12 @@ def _hint(ref: str, known: Collection[str]) -> str:
     shown = ", ".join(sorted(known)[:_MOST_LISTED])
     rest = len(known) - _MOST_LISTED
     return f"It has {shown}{f' and {rest} more' if rest > 0 else ''}."
+
+
+def _comparable(ref: str, known: Collection[str]) -> list[str]:
+    """Return the names worth comparing, which takes long for long ones and for many of them."""
+    if len(ref) > _LONGEST_COMPARED:
+        return []
+    near = [name for name in known if len(name) <= _LONGEST_COMPARED]
+    near.sort(key=lambda name: abs(len(name) - len(ref)))
+    return near[:_MOST_COMPARED]

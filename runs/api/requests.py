@@ -25,13 +25,13 @@ class ParametersField(serializers.DictField):
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """Return the values; raises ValidationError for names that no variable can have."""
         values: dict[str, str] = super().to_internal_value(data)
+        if len(values) > MAX_PARAMETERS:
+            raise serializers.ValidationError(f"Give at most {MAX_PARAMETERS} parameters.")
         wrong = [name for name in values if not _NAME.fullmatch(name)]
         if wrong:
             raise serializers.ValidationError(
                 dict.fromkeys(wrong, "Name a parameter like a variable, as in GEM_VERSION.")
             )
-        if len(values) > MAX_PARAMETERS:
-            raise serializers.ValidationError(f"Give at most {MAX_PARAMETERS} parameters.")
         return values
 
 

@@ -123,6 +123,14 @@ def test_a_page_of_no_size(caller: Client, size: str) -> None:
     assert code_of(response, 400) == "request.invalid"
 
 
+def test_of_endless_keys_and_parameters_some_are_named(caller: Client, start: str) -> None:
+    names = [f"{number}parametr" for number in range(2000)]
+    for body in (dict.fromkeys(names, ""), {"parameters": dict.fromkeys(names, "")}):
+        response = caller.post(start, body, content_type=JSON)
+        assert code_of(response, 400) == "request.invalid"
+        assert 0 < len(response.json()["problems"]) <= 50
+
+
 def test_a_body_that_is_too_large(caller: Client, start: str) -> None:
     body = b'{"ref": "' + b"a" * BODY_LIMIT + b'"}'
     response = caller.generic("POST", start, body, content_type=JSON)

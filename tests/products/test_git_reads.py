@@ -142,6 +142,17 @@ def test_a_mistyped_ref_is_answered_with_the_nearest(repository: Repository) -> 
 
 
 # --- Failures are sentences -----------------------------------------------------------------------
+def test_a_ref_is_sought_among_endless_long_names_in_bounded_time() -> None:
+    names = [f"{'a' * 200}{number:05}" for number in range(3000)]
+    begun = time.process_time()
+    for name in ("b" * 200, "a" * 210, "relase-1"):
+        assert "Did you mean" not in str(RefMissingError(name, "https://git.example/a", names))
+    assert "Did you mean release-1?" in str(
+        RefMissingError("relase-1", "https://git.example/a", [*names, "release-1"])
+    )
+    assert time.process_time() - begun < 2
+
+
 def test_a_repository_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreachableError, match="there is no repository at this address"):
         list_refs(str(tmp_path / "nothing"))

@@ -6,6 +6,7 @@ import pytest
 
 from belts.errors import NoDefinitionError
 from belts.models import Belt
+from belts.spec.limits import PROBLEMS
 from products.models import Configuration, OutboxRow
 from runs.creation import NewRun, create_belt_run
 from runs.errors import (
@@ -228,3 +229,13 @@ def test_a_job_that_takes_a_value_of_its_own_belt_receives_it_when_it_is_queued(
     worker.do(run, "check")
     assert consumed(run, "pack") == {"compile.FILE": "a.gem"}
     assert JobRun.objects.get(belt_run=run, name="pack").state == "queued"
+
+
+def test_the_problems_of_a_belt_that_is_refused_are_not_more_than_a_file_may_have() -> None:
+    publish_text(GEM)
+    commands = " ".join(f"${{gem.build.compile.NO{each}}}" for each in range(60))
+    jobs = "".join(f"  - {{name: j{each}, commands: 'x {commands}'}}\n" for each in range(9))
+    publish_text(f"product: mine\nbelts:\n- name: b\n  jobs:\n{jobs}")
+    with pytest.raises(UnresolvedError) as refused:
+        start("mine.b")
+    assert PROBLEMS <= len(refused.value.problems) < PROBLEMS + 60

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 
 from belts.spec import parse_belt_text
 from belts.spec.isolated import parse_isolated
-from belts.spec.limits import PARSER_CPU_S, PARSER_MEMORY_BYTES
+from belts.spec.limits import PARSER_CPU_S, PARSER_MEMORY_BYTES, PROBLEMS
+from belts.spec.resolve import check
+from belts.spec.shapes import BeltFile
 
 KIB = 1024
 SIZE = 255 * KIB
@@ -131,6 +134,38 @@ def test_a_reader_that_is_ended_by_a_limit_is_told_as_a_problem(limits: dict[str
     result = parse_isolated(b"product: p\n", **limits)
     assert result.file is None
     assert [each.code for each in result.problems] == ["file.unparseable"]
+
+
+class OneOther:
+    """A catalogue of one other product."""
+
+    def __init__(self, file: BeltFile) -> None:
+        self._file = file
+
+    def product(self, name: str) -> BeltFile | None:
+        return self._file if name == self._file.product else None
+
+
+@pytest.mark.parametrize("length", [40, 100])
+def test_names_that_are_missing_among_many_like_them_are_told_in_bounded_time(length: int) -> None:
+    def name(number: int) -> str:
+        return f"{number:05}".rjust(length // 2, "a").ljust(length, "b")
+
+    jobs = [{"name": name(each), "commands": "x", "outputs": ["O"]} for each in range(150)]
+    belts = [{"name": f"b{each}", "jobs": jobs} for each in range(8)]
+    other = parse_belt_text(json.dumps({"product": "other", "belts": belts})).file
+    script = "\n".join(f'echo "${{other.{name(1000 + each)}.O}}"' for each in range(60))
+    mine = [{"name": f"j{each}", "commands": script.replace("01", f"9{each}")} for each in range(9)]
+    belt = {"name": "b", "jobs": mine}
+    file = parse_belt_text(json.dumps({"product": "mine", "belts": [belt]})).file
+    assert file is not None
+    assert other is not None
+
+    begun = time.process_time()
+    problems = check(file, OneOther(other))
+
+    assert len(problems) == PROBLEMS
+    assert time.process_time() - begun < 10
 
 
 def test_an_isolated_file_is_the_same_with_the_same_lines() -> None:
