@@ -10,7 +10,6 @@ from rest_framework import serializers
 from products.models import Credential, Event, Product, Source
 from products.names import NAME_MAX
 
-
 #: More keys of a body are not told to be unknown.
 _MOST_NAMED = 50
 
