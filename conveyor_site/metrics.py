@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from products.api.scoped import sees_everything
 from products.models import OutboxRow
 from runners.models import Runner
 from runners.presence import runners_with_state
@@ -71,8 +72,11 @@ class MetricsView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return the gauges."""
-        if not request.user.is_staff:
-            self.permission_denied(request, "Metrics tell of all products: staff may read them.")
+        if not sees_everything(request):
+            self.permission_denied(
+                request,
+                "Metrics tell of all products: staff may read them, by a token that is for all.",
+            )
         return Response(list(gauges()))
 
 

@@ -105,3 +105,12 @@ def test_a_stale_form_is_said_to_be_stale() -> None:
 def test_the_admin_is_there(client: Client) -> None:
     client.force_login(builders.a_user(staff=True))
     assert client.get("/admin/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_token_for_some_products_reads_no_metrics_of_all(client: Client) -> None:
+    boss = builders.a_user("boss", staff=True)
+    bound = builders.a_token(boss, products=[builders.a_product()])
+    for token, status in ((bound, 403), (builders.a_token(boss), 200)):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert client.get("/metrics", headers=headers).status_code == status
