@@ -90,6 +90,9 @@ def _ssh(
     credential: OpenedCredential | None,
     known_hosts: Path,
 ) -> str:
+    # It tells which hosts are read, and lies where jobs of other users may pass.
+    known_hosts.touch(mode=0o600)
+    known_hosts.chmod(0o600)
     key = "none"
     if credential is not None:
         path = folder / "key"

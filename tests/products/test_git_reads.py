@@ -265,6 +265,7 @@ def test_ssh_gets_the_key_in_a_private_file_and_nothing_else(
     key = next(each for each in arguments if each.startswith("IdentityFile="))
     assert not Path(key.partition("=")[2].strip('"')).parent.exists()
     assert "SSH_AUTH_SOCK" not in (tmp_path / "environment").read_text()
+    assert (mirrors / "known_hosts").stat().st_mode & 0o777 == 0o600
     for wanted in (
         "BatchMode=yes",
         "IdentityAgent=none",
