@@ -32,22 +32,25 @@ COMMENT_EVERY_S = 15.0
 LIFE_S = 120.0
 COME_AGAIN_MS = 1000
 MAX_WATCHERS = 200
+#: Of one user, so that nobody takes all.
+MAX_WATCHERS_EACH = 50
 MAX_THREADS = 4
 
 _threads = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="streams")
-_watchers: set[object] = set()
+#: The streams that are watched now, and by which user.
+_watchers: dict[object, Any] = {}
 
 
 class TooManyWatchersError(PlatformError):
-    """This process serves as many streams as it may."""
+    """This process serves as many streams as it may, to all or to one user."""
 
     code = "stream.too-many"
     http_status = 503
 
-    def __init__(self) -> None:
+    def __init__(self, count: int, by: str) -> None:
         super().__init__(
-            f"{MAX_WATCHERS} streams are watched here already. Close some, or load the page again "
-            "in a while."
+            f"{count} streams are watched here {by} already. Close some, or load the page again in "
+            "a while."
         )
 
 
@@ -85,9 +88,12 @@ def whole_text(request: HttpRequest, feed: Feed) -> StreamingHttpResponse:
 
 def event_stream(request: HttpRequest, feed: Feed) -> StreamingHttpResponse:
     """Answer with the events of the feed; raises TooManyWatchersError."""
+    user = getattr(request.user, "pk", None)
     if len(_watchers) >= MAX_WATCHERS:
-        raise TooManyWatchersError
-    content = _watched(feed) if isinstance(request, ASGIRequest) else _glanced(feed)
+        raise TooManyWatchersError(MAX_WATCHERS, "by all")
+    if sum(each == user for each in _watchers.values()) >= MAX_WATCHERS_EACH:
+        raise TooManyWatchersError(MAX_WATCHERS_EACH, "by you")
+    content = _watched(feed, user) if isinstance(request, ASGIRequest) else _glanced(feed)
     response = StreamingHttpResponse(content, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -95,15 +101,15 @@ def event_stream(request: HttpRequest, feed: Feed) -> StreamingHttpResponse:
     return response
 
 
-async def _watched(feed: Feed) -> AsyncIterator[bytes]:
+async def _watched(feed: Feed, user: Any) -> AsyncIterator[bytes]:
     watcher = object()
-    _watchers.add(watcher)
+    _watchers[watcher] = user
     try:
         yield f"retry: {COME_AGAIN_MS}\n\n".encode()
         async for data in _followed(feed, life_s=LIFE_S):
             yield data
     finally:
-        _watchers.discard(watcher)
+        del _watchers[watcher]
 
 
 async def _followed(feed: Feed, *, life_s: float | None = None) -> AsyncIterator[bytes]:
