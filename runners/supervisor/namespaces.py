@@ -70,7 +70,8 @@ def _rearrange(mounts: Sequence[Mount]) -> None:
     """Build a root of those mounts in memory and leave everything else behind."""
     kernel.mount("none", "/", kind=None, flags=kernel.MS_REC | kernel.MS_PRIVATE)
     # Opened first: what is built covers some of them.
-    sources = {each.source: _open(each) for each in mounts if each.kind in _SHOWING}
+    shown = {each.source: each for each in mounts if each.kind in _SHOWING}
+    sources = {path: _open(each) for path, each in shown.items()}
     sources |= {path: os.open(path, os.O_PATH) for path in _DEVICES}
     _mount_memory(_ROOT)
     for each in mounts:
