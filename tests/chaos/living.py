@@ -1,0 +1,128 @@
+"""A site of real runners and orchestrators whose jobs keep a history of their own."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+from products.models import OutboxRow
+from runs.models import Attempt, BeltRun, JobRun
+from tests.conveyor_site.living import LivingOrchestrator
+from tests.engine import publish_text, start
+from tests.invariants import assert_invariants
+from tests.runners.process.living import CHILDREN, LivingRunner, Site, processes_with
+from tests.waiting import until
+
+NAMES = ("first", "second", "third")
+JOBS_A_BELT = 20
+LINES = "".join(f"line {number}\n" for number in range(20))
+PATIENCE_S = 90
+
+
+class StormySite(Site):
+    """Three runners of two slots, two orchestrators, and jobs that write down when they run."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(folder, environment)
+        self.history = folder / "history"
+        self.history.mkdir()
+        self.history.chmod(0o777)
+        self.orchestrators: list[LivingOrchestrator] = []
+
+    def start_all(self) -> None:
+        """Start all processes and wait for the runners."""
+        self.start_orchestrators()
+        self.present = {name: self.start_runner("--name", name) for name in NAMES}
+        until(lambda: all(map(_is_whole, self.present.values())), "runners", patience_s=PATIENCE_S)
+
+    def start_orchestrators(self) -> None:
+        """Start two."""
+        self.orchestrators += [
+            LivingOrchestrator(self.folder, self.environment, "--no-web") for _ in range(2)
+        ]
+
+    def kill_orchestrators(self) -> None:
+        """Kill all of them."""
+        for each in self.orchestrators:
+            each.close()
+
+    def kill_one_runner(self, random: Random) -> bool:
+        """Kill one, if it is whole, and start it again; return whether that was done."""
+        name = random.choice(NAMES)
+        runner = self.present[name]
+        if not _is_whole(runner):
+            return False
+        runner.signal(signal.SIGKILL)
+        runner.process.wait()
+        self.present[name] = self.start_runner("--name", name)
+        return True
+
+    def start_jobs(self, count: int) -> list[JobRun]:
+        """Start so many jobs, in runs of some belts."""
+        names = [f"job-{number}" for number in range(count)]
+        for name in names:
+            # Each attempt has a user of its own.
+            (self.history / name).touch()
+            (self.history / name).chmod(0o666)
+        lines = ["product: storm", "belts:"]
+        for number, name in enumerate(names):
+            if number % JOBS_A_BELT == 0:
+                lines += [f"  - name: belt-{number // JOBS_A_BELT}", "    jobs:"]
+            lines.append(f"      - {{name: {name}, commands: '{self._script(name)}'}}")
+        publish_text("\n".join(lines))
+        for number in range(-(-count // JOBS_A_BELT)):
+            start(f"storm.belt-{number}")
+        return list(JobRun.objects.order_by("id"))
+
+    def _script(self, name: str) -> str:
+        history = self.history / name
+        said = f"echo $CONVEYOR_ATTEMPT $(date +%s.%N) >> {history}"
+        count = "for n in $(seq 0 19); do echo line $n; done"
+        return (
+            f"{said.replace('echo', 'echo begin')}; {count}; sleep 0.1; "
+            f"{said.replace('echo', 'echo end')}"
+        )
+
+    def unfinished(self) -> list[JobRun]:
+        """Return the jobs that have not ended."""
+        return list(JobRun.objects.filter(finished_at__isnull=True))
+
+    def assert_nothing_is_lost(self) -> None:
+        """Wait for the end of everything and hold what is stored against what the jobs wrote."""
+        runs = BeltRun.objects.unfinished()
+        until(lambda: not runs.exists(), "all runs ended", patience_s=PATIENCE_S)
+        until(lambda: not OutboxRow.objects.exists(), "the outbox is empty")
+        assert_invariants(drained=True)
+        for row in JobRun.objects.all():
+            self._compare(row)
+        ids = [str(each) for each in Attempt.objects.values_list("id", flat=True)]
+        until(lambda: not self._folders(ids), "no workspace is left")
+        assert not [pid for each in ids for pid in processes_with(f"CONVEYOR_ATTEMPT={each}")]
+
+    def _compare(self, row: JobRun) -> None:
+        words = [line.split() for line in (self.history / row.name).read_text().splitlines()]
+        begun = [attempt for what, attempt, _ in words if what == "begin"]
+        ended = [attempt for what, attempt, _ in words if what == "end"]
+        # No job asks for another try, so that attempts cannot overlap either.
+        assert len(begun) <= 1, f"{row.name} began more than once: {words}"
+        assert set(ended) <= set(begun)
+        if row.state == "succeeded":
+            [attempt] = Attempt.objects.filter(job_run=row, state="succeeded")
+            assert ended == [str(attempt.id)]
+            assert self.log(row) == LINES
+        else:
+            assert (row.state, row.reason) == ("errored", "runner-lost"), row.message
+
+    def _folders(self, ids: list[str]) -> list[Path]:
+        return [path for path in self.work_dir.rglob("*") if path.name in ids and path.is_dir()]
+
+    def close(self) -> None:
+        """End all that the test has started."""
+        self.kill_orchestrators()
+        super().close()
+
+
+def _is_whole(runner: LivingRunner) -> bool:
+    return set(runner.children) == set(CHILDREN)

@@ -1,0 +1,60 @@
+"""Whatever is killed, no job is lost, none runs twice, and what is stored is what happened."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+import pytest
+from django.db import connections
+
+from runs.models import JobRun
+from tests.chaos.living import StormySite
+from tests.postgres import PostgresServer
+from tests.queue_server import QueueServer
+from tests.waiting import until
+
+pytestmark = pytest.mark.processes
+
+KILLS = 12
+EVERY_S = 0.5
+
+
+def some_have_ended(count: int) -> bool:
+    return JobRun.objects.filter(finished_at__isnull=False).count() >= count
+
+
+def test_jobs_survive_the_deaths_of_runners_and_hints_that_come_twice(site: StormySite) -> None:
+    random = Random(1)  # noqa: S311  # for the same deaths each time
+    site.start_all()
+    rows = site.start_jobs(200)
+    site.hint(rows)
+    kills, due = 0, time.monotonic()
+    while kills < KILLS and (left := site.unfinished()):
+        due += EVERY_S
+        until(lambda due=due: time.monotonic() >= due, "the time of the next death")  # type: ignore[misc]
+        kills += site.kill_one_runner(random)
+        site.hint(left)
+        if kills == KILLS // 2:
+            site.kill_orchestrators()
+            site.start_orchestrators()
+            kills += 1
+    assert kills > KILLS // 2
+    site.assert_nothing_is_lost()
+    assert JobRun.objects.filter(state="succeeded").count() > 150
+
+
+def test_jobs_survive_the_deaths_of_queue_database_and_orchestrators(
+    site: StormySite, queue_server: QueueServer, server: PostgresServer
+) -> None:
+    site.start_all()
+    site.start_jobs(60)
+    until(lambda: some_have_ended(5), "some jobs have ended")
+    queue_server.kill()
+    site.kill_orchestrators()
+    connections.close_all()
+    server.restart()
+    queue_server.start()
+    site.start_orchestrators()
+    site.assert_nothing_is_lost()
+    assert JobRun.objects.filter(state="succeeded").count() > 30
