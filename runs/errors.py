@@ -41,6 +41,19 @@ class RunUnfinishedError(UserError):
         )
 
 
+class RunUnresolvedError(UserError):
+    """What names nothing in the plan of a run names nothing in that of its repeat."""
+
+    code = "run.unresolved"
+    http_status = 409
+
+    def __init__(self, run: BeltRun, sentences: Sequence[str]) -> None:
+        super().__init__(
+            f"{run} cannot be repeated: a repeat takes over its plan, in which names mean nothing. "
+            f"{' '.join(sentences[:5])} Start the belt anew once they exist."
+        )
+
+
 class NothingToRerunError(UserError):
     """Only what did not succeed was to be repeated, and everything succeeded."""
 

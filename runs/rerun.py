@@ -11,8 +11,13 @@ from products.configuration import current
 from products.identifiers import uuid7
 from runs.creation import new_job_run
 from runs.edges import repeated_edge
-from runs.errors import BeltMissingError, NothingToRerunError, RunUnfinishedError
-from runs.models import BeltRun, Edge, JobRun, Supplier
+from runs.errors import (
+    BeltMissingError,
+    NothingToRerunError,
+    RunUnfinishedError,
+    RunUnresolvedError,
+)
+from runs.models import BeltRun, Edge, JobRun, RunEvent, Supplier
 from runs.release import belt_of, follow_up, look_again, read_run
 from runs.states import BeltRunState, JobRunState, Reason
 from runs.transitions import Why, moving
@@ -32,13 +37,15 @@ def rerun_belt_run(
     """Repeat a belt run that has ended; return the new round.
 
     It has the same definition, commit, suppliers and parameters. With ``only_failed`` the jobs
-    that succeeded are kept with their outputs. Raises RunUnfinishedError and NothingToRerunError.
+    that succeeded are kept with their outputs. Raises RunUnfinishedError, NothingToRerunError, and
+    RunUnresolvedError for one that was never run because its inputs name what does not exist.
     """
     present = BeltRun.objects.select_related("belt__product", "definition").get(id=run.id)
     if not present.is_finished:
         raise RunUnfinishedError(present)
     if only_failed and present.state == BeltRunState.SUCCEEDED:
         raise NothingToRerunError(present)
+    _check_resolved(present)
     name = by or (user.get_username() if user is not None else "") or "somebody"
     for _ in range(_TRIES):
         again = _round(present, user, name, continue_downstream=continue_downstream)
@@ -49,6 +56,14 @@ def rerun_belt_run(
         again.refresh_from_db()
         return again
     raise RunUnfinishedError(present)
+
+
+def _check_resolved(run: BeltRun) -> None:
+    """Raise RunUnresolvedError where jobs ended as errored with the creation of the run."""
+    born = RunEvent.objects.filter(belt_run=run, old="", new=JobRunState.ERRORED)
+    sentences = list(born.order_by("id").values_list("message", flat=True))
+    if sentences:
+        raise RunUnresolvedError(run, sentences)
 
 
 def _round(run: BeltRun, user: Any, name: str, *, continue_downstream: bool) -> BeltRun:

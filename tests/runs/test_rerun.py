@@ -6,12 +6,14 @@ import pytest
 
 from belts.models import Belt
 from runs.cancel import cancel_belt_run
-from runs.errors import NothingToRerunError, RunUnfinishedError
+from runs.creation import NewRun, create_belt_run
+from runs.errors import NothingToRerunError, RunUnfinishedError, RunUnresolvedError
 from runs.models import BeltRun, Output
 from runs.rerun import rerun_belt_run
 from tests import builders
 from tests.engine import (
     Worker,
+    belt_named,
     consumed,
     deliver_all,
     edge_of,
@@ -213,3 +215,59 @@ def test_who_asked_is_kept() -> None:
     user = builders.a_user("eve")
     again = rerun_belt_run(run, user=user)
     assert (again.started_by, again.cause) == (user, "gem.build #1 again, asked for by eve.")
+
+
+# --- What never could be run ----------------------------------------------------------------------
+DANGLING = """
+    product: image
+    belts:
+      - name: build
+        jobs:
+          - {name: bake, commands: "bake ${gem.build.NO_SUCH}"}
+          - {name: fetch, inputs: nowhere, commands: "true"}
+          - {name: tell, commands: "true"}
+"""
+
+
+def never_resolved() -> BeltRun:
+    """Return a run that nobody waited for, whose names meant nothing when it was created."""
+    publish_text(GEM)
+    publish_text(DANGLING)
+    belt = belt_named("image.build")
+    run = create_belt_run(NewRun(belt, belt.product.definitions.get(), cause="An event."))
+    assert states(run) == {"bake": "errored", "fetch": "errored", "tell": "skipped"}
+    return run
+
+
+@pytest.mark.parametrize("only_failed", [False, True])
+def test_a_run_whose_names_meant_nothing_is_not_repeated_and_the_sentence_says_what_helps(
+    only_failed: bool,
+) -> None:
+    run = never_resolved()
+    with pytest.raises(RunUnresolvedError) as caught:
+        rerun_belt_run(run, only_failed=only_failed)
+    sentence = str(caught.value)
+    assert sentence.startswith("image.build #1 cannot be repeated: ")
+    assert job_of(run, "bake").message in sentence
+    assert job_of(run, "fetch").message in sentence
+    assert sentence.endswith("Start the belt anew once they exist.")
+    assert BeltRun.objects.count() == 1
+    assert Worker().claim() is None
+
+
+def test_what_means_something_by_now_is_not_part_of_the_plan_either() -> None:
+    run = never_resolved()
+    publish_text(GEM.replace("String: PACK}]", "String: PACK}, {String: NO_SUCH}]"))
+    with pytest.raises(RunUnresolvedError):
+        rerun_belt_run(run)
+
+
+def test_a_run_that_lacked_a_value_is_repeated_and_lacks_it_again() -> None:
+    """Its names meant something: whether the value is there is seen when a job becomes ready."""
+    publish_text(GEM)
+    publish_text(SITE)
+    run = start("site.deploy")
+    assert states(run) == {"deploy": "errored"}
+    again = rerun_belt_run(run)
+    assert states(again) == {"deploy": "errored"}
+    assert job_of(again, "deploy").message == job_of(run, "deploy").message
