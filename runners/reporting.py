@@ -10,7 +10,7 @@ from runners.executor.shapes import LogChunk, Orders
 from runners.process import guard
 from runners.process.outage import DATABASE_AWAY, Outage
 from runners.process.slot_line import SlotLine
-from runs.attempts import start_attempt
+from runs.begin import start_attempt
 from runs.logs import ChunkToStore, append_chunks
 
 #: So many bytes of log are kept for a database that is away; then the job waits at its pipe.

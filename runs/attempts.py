@@ -1,7 +1,8 @@
-"""Attempts: claiming a job run, starting it, keeping its lease.
+"""Attempts: claiming a job run and keeping its lease.
 
-The database decides: a claim, a start and a renewal are guarded updates, so that a hint that comes
-twice, late or never changes nothing but the moment. How attempts end is in ``runs.finish``.
+The database decides: a claim and a renewal are guarded updates, so that a hint that comes twice,
+late or never changes nothing but the moment. How attempts begin is in ``runs.begin``, how they end
+in ``runs.finish``.
 """
 
 from __future__ import annotations
@@ -22,16 +23,13 @@ from products.identifiers import uuid7
 from products.remembered import Remembered
 from products.statements import Given, Select
 from runs.models import Attempt, JobRun
-from runs.release import frozen_run, job_of
-from runs.states import AttemptState, BeltRunState, JobRunState, Reason
+from runs.states import BeltRunState, JobRunState, Reason
 from runs.transitions import JobKey, Moves, Why, insert_attempt, moving
 
 #: So many of the oldest job runs are tried, where others are quicker.
 _CANDIDATES = 10
 #: ... and so often anew, where others were quicker with all of them.
 _ROUNDS = 20
-#: The server gives a job this much longer than its runner does, in seconds.
-_DEADLINE_GRACE_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,44 +200,13 @@ def claim_candidate(
             runner_name=runner.name[:200],
             boot_id=runner.boot_id,
             isolation=runner.isolation,
-            lease_until=_lease_end(),
+            lease_until=lease_end(),
             claimed_at=Now(),
         )
     )
     if candidate.belt_run__state == BeltRunState.PENDING:
         moves.belt(BeltRunState.PENDING, BeltRunState.RUNNING, Why(Reason.CLAIMED, message))
     return Claim(attempt_id, candidate.id, number)
-
-
-def start_attempt(attempt_id: UUID, *, isolation: str) -> bool:
-    """Commit that the attempt's commands begin now; return False when it is no longer alive.
-
-    Only what this has committed may be executed, and only once. Calling it again after a lost
-    answer returns True.
-    """
-    place = place_of_attempt(attempt_id)
-    if place is None:
-        return False
-    job = job_of(frozen_run(place.belt_run_id), place.key.name)
-    after_s = place.timeout_s + (job.post_run_timeout_s if job else 0) + _DEADLINE_GRACE_S
-    with moving(place.belt_run_id) as moves:
-        started = moves.attempt(
-            attempt_id,
-            AttemptState.STARTING,
-            AttemptState.RUNNING,
-            guard={"lease_until__gt": Now()},
-            reason=Reason.STARTED,
-            started_at=Now(),
-            lease_until=_lease_end(),
-            deadline_at=Now() + timedelta(seconds=after_s),
-            isolation=isolation,
-        )
-        if started:
-            why = Why(Reason.STARTED)
-            moves.job(
-                place.key, JobRunState.STARTING, JobRunState.RUNNING, why, attempt_id=attempt_id
-            )
-    return started or Attempt.objects.filter(id=attempt_id, state=AttemptState.RUNNING).exists()
 
 
 def renew_leases(runner_id: UUID, attempt_ids: Collection[UUID]) -> Renewal:
@@ -250,7 +217,7 @@ def renew_leases(runner_id: UUID, attempt_ids: Collection[UUID]) -> Renewal:
     own = Attempt.objects.filter(
         id__in=attempt_ids, runner_id=runner_id, active_key__isnull=False, lease_until__gt=Now()
     )
-    own.update(lease_until=_lease_end())
+    own.update(lease_until=lease_end())
     rows = list(own.values_list("id", "job_run__cancel_requested_at"))
     return Renewal(
         alive=frozenset(attempt_id for attempt_id, _ in rows),
@@ -285,5 +252,6 @@ def _read_place(attempt_id: UUID) -> AttemptPlace | None:
     return AttemptPlace(belt_run_id, JobKey(job_run_id, name, queue), timeout_s, number)
 
 
-def _lease_end() -> Combinable:
+def lease_end() -> Combinable:
+    """Return the end of a lease that is given or renewed now."""
     return Now() + timedelta(seconds=settings.CONVEYOR_TIMES["lease"])

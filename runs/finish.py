@@ -126,6 +126,11 @@ def end_attempt_by_server(attempt_id: UUID, end: AttemptEnd) -> bool:
     return _end_here(attempt_id, end)
 
 
+def cancelled_end(by: str) -> AttemptEnd:
+    """Return the end of an attempt whose cancel somebody has asked for."""
+    return AttemptEnd(AttemptState.CANCELLED, Reason.CANCEL_REQUESTED, f"Cancelled by {by}.")
+
+
 def _end_here(
     attempt_id: UUID, end: AttemptEnd, states: Sequence[str] = ("starting", "running")
 ) -> bool:

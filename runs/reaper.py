@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from products.configuration import current
 from products.models import OutboxRow
 from products.outbox import Consequence, write_outbox
-from runs.finish import AttemptEnd, end_attempt_by_server, lose_attempt
+from runs.finish import AttemptEnd, cancelled_end, end_attempt_by_server, lose_attempt
 from runs.models import Attempt, BeltRun, JobRun, Supplier
 from runs.release import follow_up, read_run, release_belt_run
 from runs.states import CLAIMED, FINISHED, AttemptState, JobRunState, Reason
@@ -58,11 +58,7 @@ def force_cancels(limit: int = 200) -> int:
     )
     rows = deaf.order_by("id").values_list("id", "job_run__cancel_requested_by")[:limit]
     return sum(
-        end_attempt_by_server(
-            attempt_id,
-            AttemptEnd(AttemptState.CANCELLED, Reason.CANCEL_REQUESTED, f"Cancelled by {by}."),
-        )
-        for attempt_id, by in list(rows)
+        end_attempt_by_server(attempt_id, cancelled_end(by)) for attempt_id, by in list(rows)
     )
 
 

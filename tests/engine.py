@@ -20,7 +20,8 @@ from belts.spec import parse_belt_text
 from conveyor_site.deliver import deliver
 from products.identifiers import uuid7
 from products.models import OutboxRow, Product
-from runs.attempts import Claim, NextClaim, RunnerFacts, claim_job_run, start_attempt
+from runs.attempts import Claim, NextClaim, RunnerFacts, claim_job_run
+from runs.begin import start_attempt
 from runs.finish import AttemptEnd, Finished, finish_attempt
 from runs.models import Attempt, BeltRun, Edge, JobRun, Output
 from runs.start import start_belt_run

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from products.models import OutboxRow
-from runs.attempts import Claim, start_attempt
+from runs.attempts import Claim
+from runs.begin import start_attempt
 from runs.cancel import cancel_belt_run, cancel_job_run
 from runs.errors import RunFinishedError
 from runs.finish import Finished, finish_attempt, give_back_attempt, lose_attempt
@@ -144,6 +145,25 @@ def test_a_cancel_and_a_claim_leave_no_claimed_job_that_is_not_told() -> None:
         if isinstance(claim, Claim):
             assert (present.state, bool(present.cancel_requested_at)) == ("starting", True)
             give_back_attempt(claim.attempt_id, message="Cancelled.")
+        assert state(run) == "cancelled"
+
+
+def test_nothing_starts_after_a_cancel_was_accepted() -> None:
+    publish_text(ONE)
+    for _ in ROUNDS:
+        run = start("gem.build")
+        attempt_id = Worker().claimed(run, "compile")
+        started, cancelled = at_once(
+            partial(start_attempt, attempt_id, isolation="uid"),
+            partial(cancel_job_run, job_of(run, "compile"), by="Eve"),
+        )
+        assert cancelled is None
+        # Started before the cancel: its runner is told. After it: ended without a start.
+        assert states(run)["compile"] == ("running" if started else "cancelled")
+        began = RunEvent.objects.filter(job_run__belt_run=run, new="running")
+        assert began.exists() == started
+        if started:
+            finish_attempt(attempt_id, an_end("cancelled"))
         assert state(run) == "cancelled"
 
 

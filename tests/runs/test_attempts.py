@@ -9,10 +9,12 @@ from django.utils import timezone
 
 from products.identifiers import uuid7
 from products.models import OutboxRow
-from runs.attempts import renew_leases, start_attempt
+from runs.attempts import renew_leases
+from runs.begin import start_attempt
 from runs.cancel import cancel_job_run
 from runs.finish import give_back_attempt, lose_attempt, lose_attempts_of_other_boots
 from runs.models import Attempt, BeltRun, JobRun, RunEvent
+from runs.release import frozen_run
 from runs.transitions import insert_attempt
 from tests import builders
 from tests.engine import Worker, attempt, job_of, pass_time, start_text, state, states
@@ -169,6 +171,16 @@ def test_an_attempt_that_has_ended_or_never_was_is_not_started(how: str) -> None
         attempt_id = uuid7()
     assert not start_attempt(attempt_id, isolation="uid")
     assert job_of(run, "first").state in ("queued", "starting")
+
+
+@pytest.mark.parametrize("run_is_remembered", [False, True])
+def test_an_attempt_whose_run_was_removed_meanwhile_is_not_started(run_is_remembered: bool) -> None:
+    run = start_text(TWO)
+    attempt_id = Worker().claimed(run, "first")
+    if run_is_remembered:
+        frozen_run(run.id)
+    BeltRun.objects.filter(id=run.id).delete()
+    assert not start_attempt(attempt_id, isolation="uid")
 
 
 # --- Leases ---------------------------------------------------------------------------------------

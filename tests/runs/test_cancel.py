@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from runs.attempts import renew_leases, start_attempt
+from runs.attempts import renew_leases
+from runs.begin import start_attempt
 from runs.cancel import cancel_belt_run, cancel_job_run
 from runs.errors import RunFinishedError
-from runs.finish import give_back_attempt, lose_attempt
+from runs.finish import finish_attempt, give_back_attempt, lose_attempt
 from runs.models import RunEvent
-from tests.engine import Worker, attempt, edge_of, job_of, publish_text, start_text, state, states
+from tests.engine import (
+    Worker,
+    an_end,
+    attempt,
+    edge_of,
+    job_of,
+    publish_text,
+    start_text,
+    state,
+    states,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -157,11 +168,51 @@ def test_downstream_belts_do_not_start_after_a_cancel_unless_they_ask_for_any_en
     assert edge_of(run, "image.tell").fired_at is not None
 
 
-def test_a_job_that_was_cancelled_before_its_start_may_be_told_so_late_and_still_ends() -> None:
+def test_a_job_whose_cancel_was_asked_for_is_not_started_and_ends_as_cancelled_at_once() -> None:
+    run = start_text(BELT)
+    attempt_id = Worker().claimed(run, "compile")
+    cancel_job_run(job_of(run, "compile"), by="Eve")
+    assert not start_attempt(attempt_id, isolation="uid")
+    row, ended = job_of(run, "compile"), attempt(attempt_id)
+    assert (row.state, row.reason, row.message) == (
+        "cancelled",
+        "cancel-requested",
+        "Cancelled by Eve.",
+    )
+    assert (ended.state, ended.reason, ended.started_at) == ("cancelled", "cancel-requested", None)
+    assert not RunEvent.objects.filter(job_run=row, new="running").exists()
+    assert states(run)["check"] == "skipped"
+    assert not start_attempt(attempt_id, isolation="uid")
+
+
+def test_no_job_of_a_cancelled_belt_run_is_started() -> None:
+    run = start_text(BELT)
+    worker = Worker()
+    first, second = worker.claimed(run, "compile"), worker.claimed(run, "lint")
+    cancel_belt_run(run, by="Eve")
+    assert not start_attempt(first, isolation="uid")
+    assert not start_attempt(second, isolation="uid")
+    assert set(states(run).values()) == {"cancelled"}
+    assert state(run) == "cancelled"
+
+
+def test_a_start_whose_answer_was_lost_is_not_confirmed_after_a_cancel() -> None:
+    """Who asks again has executed nothing yet."""
+    run = start_text(BELT)
+    attempt_id = Worker().begun(run, "compile")
+    cancel_job_run(job_of(run, "compile"), by="Eve")
+    assert not start_attempt(attempt_id, isolation="uid")
+    assert (states(run)["compile"], attempt(attempt_id).state) == ("cancelled", "cancelled")
+
+
+def test_a_runner_that_was_not_let_start_and_tells_of_its_end_changes_nothing() -> None:
     run = start_text(BELT)
     worker = Worker()
     attempt_id = worker.claimed(run, "compile")
     cancel_job_run(job_of(run, "compile"), by="Eve")
-    assert start_attempt(attempt_id, isolation="uid")
-    worker.end(attempt_id, "cancelled")
-    assert states(run)["compile"] == "cancelled"
+    assert not start_attempt(attempt_id, isolation="uid")
+    wish = worker.wish()
+    finished = finish_attempt(attempt_id, an_end("cancelled"), claim_next=wish)
+    assert not finished.stored
+    assert finished.claim is not None
+    assert finished.claim.job_run_id == job_of(run, "lint").id
