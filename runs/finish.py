@@ -29,7 +29,7 @@ from runs.attempts import (
 from runs.logs import ChunkToStore, insert_chunks
 from runs.models import Attempt, BeltRun, JobRun, Output
 from runs.release import follow_up, job_of, run_in_state
-from runs.retries import MAX_UNSTARTED, kind_of, retry_after
+from runs.retries import is_replaced, kind_of, retry_after
 from runs.states import AttemptState, JobRunState, Reason
 from runs.transitions import Moves, Why, moving
 
@@ -267,10 +267,8 @@ def _move_job(
     if present.cancelled_by is not None and (unstarted or outcome == AttemptState.ERRORED):
         why = Why(Reason.CANCEL_REQUESTED, f"Cancelled by {present.cancelled_by}.")
         return moves.job(place.key, old, JobRunState.CANCELLED, why, attempt_id=attempt_id)
-    if unstarted and place.number - present.attempts_made < MAX_UNSTARTED:
-        why = Why(Reason.READY, f"Attempt {place.number} never started: {end.message}")
-        moves.queue(place.key, old, why, number=place.number + 1)
-        return False
+    if unstarted:
+        return _replace(moves, place, attempt_id, present, end)
     made = present.attempts_made + 1
     if present.cancelled_by is None and _try_again(moves, place, present, end, made):
         JobRun.objects.filter(id=place.key.id).update(attempts_made=made)
@@ -284,6 +282,21 @@ def _move_job(
         attempt_id=attempt_id,
         attempts_made=made,
     )
+
+
+def _replace(
+    moves: Moves, place: AttemptPlace, attempt_id: UUID, present: _Present, end: AttemptEnd
+) -> bool:
+    """Have another attempt made for one that never started; return whether there were too many."""
+    old, number = JobRunState(present.state.value), place.number
+    if is_replaced(number, present.attempts_made):
+        why = Why(Reason.READY, f"Attempt {number} never started: {end.message}")
+        moves.queue(place.key, old, why, number=number + 1)
+        return False
+    unstarted = number - present.attempts_made
+    sentence = f"{unstarted} attempts never started, so no more are made. The last: {end.message}"
+    why = Why(Reason.RUNNER_LOST, sentence)
+    return moves.job(place.key, old, JobRunState.ERRORED, why, attempt_id=attempt_id)
 
 
 def _try_again(

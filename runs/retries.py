@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from belts.spec.shapes import RetrySpec
 from runs.states import AttemptState, Reason
 
-#: An attempt that never started is replaced without counting; so often at the most.
-MAX_UNSTARTED = 20
+#: An attempt that never started is replaced without counting, so often in a job run at the most.
+MAX_REPLACEMENTS = 20
 
 _FAILURES = frozenset(
     {Reason.EXIT_STATUS, Reason.OUTPUT_MISSING, Reason.OUTPUT_INVALID, Reason.POST_RUN}
@@ -26,6 +26,14 @@ class Retry:
     """A further attempt, to be claimed after ``delay_s`` seconds."""
 
     delay_s: float
+
+
+def is_replaced(number: int, attempts_made: int) -> bool:
+    """Return whether attempt ``number`` is replaced, as it never started.
+
+    Of those before it, the ``attempts_made`` count, and the others were replaced.
+    """
+    return number - 1 - attempts_made < MAX_REPLACEMENTS
 
 
 def kind_of(state: AttemptState, reason: Reason) -> str:

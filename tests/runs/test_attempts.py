@@ -231,17 +231,33 @@ def test_an_attempt_that_never_started_is_replaced_without_counting() -> None:
     assert again.number == 2
 
 
-def test_attempts_that_never_start_are_not_replaced_for_ever() -> None:
-    run = start_text(TWO)
+@pytest.mark.parametrize("retry", ["", ", retry: {max: 3, on: [runner-lost]}"])
+def test_attempts_that_never_start_have_20_replacements_and_then_the_job_ends(retry: str) -> None:
+    run = start_text(TWO.replace('first, commands: "true"', f'first, commands: "true"{retry}'))
     worker = Worker()
-    for _ in range(100):
-        claim = worker.claim(job_of(run, "first"))
-        if claim is None:
-            break
-        lose_attempt(claim.attempt_id, "It was lost.")
+    for number in range(1, 22):
+        row = job_of(run, "first")
+        assert (row.state, row.last_attempt) == ("queued", number - 1)
+        give_back_attempt(worker.claimed(run, "first"), message="The runner drains.")
     row = job_of(run, "first")
     assert (row.state, row.reason) == ("errored", "runner-lost")
-    assert row.last_attempt == 20
+    assert (row.last_attempt, row.attempts_made) == (21, 0)
+    assert row.message == (
+        "21 attempts never started, so no more are made. The last: The runner drains."
+    )
+
+
+def test_attempts_that_were_tried_do_not_use_up_the_replacements() -> None:
+    run = start_text(TWO.replace('first, commands: "true"', 'first, commands: "true", retry: 1'))
+    worker = Worker()
+    for _ in range(20):
+        give_back_attempt(worker.claimed(run, "first"), message="The runner drains.")
+    worker.do(run, "first", "failed")
+    assert states(run)["first"] == "queued"
+    give_back_attempt(worker.claimed(run, "first"), message="The runner drains.")
+    row = job_of(run, "first")
+    assert (row.state, row.last_attempt, row.attempts_made) == ("errored", 22, 1)
+    assert row.message.startswith("21 attempts never started, so no more are made.")
 
 
 def test_only_an_attempt_that_has_not_started_is_given_back() -> None:
