@@ -186,7 +186,7 @@ REST_FRAMEWORK = {
         "conveyor_site.api.browsing.PageRenderer",
     ],
     "EXCEPTION_HANDLER": "conveyor_site.api_errors.handle_exception",
-    "DEFAULT_SCHEMA_CLASS": "conveyor_site.api.schema.FilteredSchema",
+    "DEFAULT_SCHEMA_CLASS": "conveyor_site.api.schema.SiteSchema",
     "DEFAULT_VERSIONING_CLASS": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -194,6 +194,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Conveyor",
     "DESCRIPTION": "Products, belts, runs and runners of a Conveyor site.",
     "VERSION": "1",
+    # 3.1 has the whole of JSON Schema, as for the names of a start's parameters.
+    "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "BeltRunState": "runs.states.BeltRunState",

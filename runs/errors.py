@@ -81,6 +81,7 @@ class BeltMissingError(UserError):
     """The definition at the run's commit has no such belt."""
 
     code = "belt.not-at-commit"
+    http_status = 409
 
     def __init__(self, product: str, belt: str, known: Sequence[str], commit: str) -> None:
         place = f"at commit {commit[:12]}" if commit else "in its present definition"
@@ -92,6 +93,7 @@ class NoSourceToRefError(UserError):
     """A ref was given for a product that has no repository."""
 
     code = "source.none"
+    http_status = 409
 
     def __init__(self, product: str, ref: str) -> None:
         super().__init__(
@@ -104,6 +106,7 @@ class UnresolvedError(UserError):
     """References or inputs of the belt name what does not exist; ``problems`` says which."""
 
     code = "belt.unresolved"
+    http_status = 409
 
     def __init__(self, belt: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -127,3 +130,16 @@ class LogPieceError(PlatformError):
     """A stored piece of a log cannot be read."""
 
     code = "log.unreadable"
+
+
+class SweepError(PlatformError):
+    """Rows that the server looks after could not be dealt with; its log says more of each."""
+
+    code = "run.sweep"
+
+    def __init__(self, failures: Sequence[Exception]) -> None:
+        first = failures[0]
+        super().__init__(
+            f"{len(failures)} could not be dealt with, and all others were. The first failed by "
+            f"{type(first).__name__}: {first}"
+        )

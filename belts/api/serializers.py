@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from belts.models import Belt, CommitFile, Definition, Job, Trigger
+from products.api.fields import TextField
+from products.api.requests import StrictSerializer
 from products.names import NAME_MAX
 
 
@@ -24,6 +26,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 class JobSerializer(serializers.ModelSerializer[Job]):
     """A job as it is now; its fields are those of the belt file."""
+
+    # A number, a rule or null: what the file says.
+    retry = serializers.JSONField(read_only=True)
 
     class Meta:
         model = Job
@@ -68,11 +73,11 @@ class BeltDetailSerializer(BeltSerializer):
         read_only_fields = fields
 
 
-class BeltFilters(serializers.Serializer[Any]):
+class BeltFilters(StrictSerializer):
     """What narrows the list of belts."""
 
-    product = serializers.CharField(required=False, max_length=NAME_MAX, source="product__name")
-    name = serializers.CharField(required=False, max_length=NAME_MAX)
+    product = TextField(required=False, max_length=NAME_MAX, source="product__name")
+    name = TextField(required=False, max_length=NAME_MAX)
 
 
 class TriggerSerializer(serializers.ModelSerializer[Trigger]):

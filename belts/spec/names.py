@@ -21,7 +21,7 @@ RESERVED_NAMES = frozenset({"source"})
 
 # What decides which code runs, or what the platform itself sets. The last four are the shell's
 # own: a value in PS4 is executed by "set -x", the others are read-only there.
-_RESERVED_VARIABLES = re.compile(
+RESERVED_VARIABLE = (
     r"PATH|LD_.*|BASH_ENV|ENV|PYTHON.*|GIT_.*|IFS|CONVEYOR_.*|NODE_OPTIONS|PERL5.*|RUBYOPT"
     r"|PS4|SHELLOPTS|BASHOPTS|PROMPT_COMMAND|UID|EUID|PPID"
 )
@@ -29,7 +29,7 @@ _RESERVED_VARIABLES = re.compile(
 
 def is_reserved_variable(name: str) -> bool:
     """Return whether neither a belt file nor an output may set the variable ``name``."""
-    return _RESERVED_VARIABLES.fullmatch(name) is not None
+    return re.fullmatch(RESERVED_VARIABLE, name) is not None
 
 
 def variable_of_credential(name: str) -> str:

@@ -7,8 +7,17 @@ from typing import Any
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
     OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
 )
 from drf_spectacular.openapi import AutoSchema
+
+from belts.spec.names import RESERVED_VARIABLE
+from products.api.fields import TextField
+from products.api.requests import NoFilters
+from runs.api.requests import PARAMETER
+from runs.start import MAX_PARAMETERS
+
+WITHOUT_NUL = r"^[^\u0000]*$"
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped package
@@ -23,9 +32,9 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 
 class StrictBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # untyped package
-    """How the schema describes ``products.api.serializers.StrictSerializer``: no other keys."""
+    """How the schema describes ``products.api.requests.StrictSerializer``: no other keys."""
 
-    target_class = "products.api.serializers.StrictSerializer"
+    target_class = "products.api.requests.StrictSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
@@ -34,18 +43,35 @@ class StrictBody(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  
         return {**fields, "additionalProperties": False}
 
 
-class FilteredSchema(AutoSchema):
-    """Describes what narrows a list, too (``products.api.scoped.ReadViewSet.filters``)."""
+class ParametersOfAStart(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # untyped package
+    """How the schema describes ``runs.api.requests.ParametersField``: by names of variables."""
+
+    target_class = "runs.api.requests.ParametersField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """Return the schema of the mapping with that of its names."""
+        mapping = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        names = {"pattern": PARAMETER, "not": {"pattern": f"^({RESERVED_VARIABLE})$"}}
+        return {**mapping, "maxProperties": MAX_PARAMETERS, "propertyNames": names}
+
+
+class SiteSchema(AutoSchema):
+    """Describes what narrows lists (``products.api.scoped.ReadViewSet.filters``), and all texts."""
 
     def get_override_parameters(self) -> list[Any]:
         """Return the serializer of the query of a list, whose fields are its parameters."""
-        filters = getattr(self.view, "filters", None)
+        filters = getattr(self.view, "filters", NoFilters)
         is_list = getattr(self.view, "action", "") == "list"
-        return [filters] if filters is not None and is_list else []
+        return [filters] if filters is not NoFilters and is_list else []
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # untyped package
+        if isinstance(field, TextField):
+            schema["pattern"] = WITHOUT_NUL
 
 
 _TEXT = {"type": "string"}
-_COUNT = {"type": "integer", "nullable": True}
+_COUNT = {"type": ["integer", "null"]}
 _PROBLEM = {
     "type": "object",
     "description": "A problem of a request or a belt file; lines and columns count from 1.",

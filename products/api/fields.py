@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from rest_framework.parsers import JSONParser
 
 #: The largest body of a request, in bytes.
 BODY_LIMIT = 1024 * 1024
+_WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 class BodyTooLargeError(APIException):
@@ -56,6 +58,17 @@ class TextField(serializers.CharField):
             self.fail("invalid")
         text: str = super().to_internal_value(data)
         return text
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A whole number of a query, in digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; only digits are accepted, with a minus before them or without."""
+        if not (isinstance(data, str) and _WHOLE.fullmatch(data)):
+            self.fail("invalid")
+        number: int = super().to_internal_value(data)
+        return number
 
 
 class TruthField(serializers.BooleanField):

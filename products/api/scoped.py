@@ -13,9 +13,13 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from products.api.fields import PlainJSONParser
+from products.api.requests import NoFilters, StrictSerializer, valid_query
 from products.models import Product
 from products.querysets import ProductQuerySet
 from products.tokens import TokenUse
+
+#: What a list's pages and renderers read of its query.
+_READ_BY_OTHERS = ("page_size", "cursor", "format")
 
 
 def visible_products(request: Request) -> ProductQuerySet:
@@ -91,7 +95,7 @@ class ReadViewSet(ScopedView, ListModelMixin, RetrieveModelMixin, GenericViewSet
 
     scope = "read"
     lookup_value_converter = "uuid"
-    filters: ClassVar[type[Serializer[Any]] | None] = None
+    filters: ClassVar[type[StrictSerializer]] = NoFilters
     detail_serializer_class: ClassVar[type[Serializer[Any]] | None] = None
 
     def get_serializer_class(self) -> type[Any]:
@@ -108,8 +112,6 @@ class ReadViewSet(ScopedView, ListModelMixin, RetrieveModelMixin, GenericViewSet
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows that fit the query; raises ValidationError for a value that cannot."""
-        if self.filters is None or self.action != "list":
+        if self.action != "list":
             return queryset
-        asked = self.filters(data=self.request.query_params)
-        asked.is_valid(raise_exception=True)
-        return queryset.filter(**asked.validated_data)
+        return queryset.filter(**valid_query(self.request, self.filters, besides=_READ_BY_OTHERS))

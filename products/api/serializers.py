@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import Any
-
 from rest_framework import serializers
 
+from products.api.fields import TextField
+from products.api.requests import StrictSerializer
 from products.models import Credential, Event, Product, Source
 from products.names import NAME_MAX
-
-#: More keys of a body are not told to be unknown.
-_MOST_NAMED = 50
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """A request's body in which a key that nobody reads is an error with a hint."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the validated values; raises ValidationError that names unknown keys."""
-        values = super().to_internal_value(data)
-        unknown = [key for key in data if key not in self.fields][:_MOST_NAMED]
-        if unknown:
-            raise serializers.ValidationError({str(key): self._hint(str(key)) for key in unknown})
-        return values
-
-    def _hint(self, key: str) -> str:
-        near = get_close_matches(key, self.fields, n=1)
-        known = ", ".join(self.fields)
-        return f"Did you mean {near[0]}?" if near else f"There is no such key. Known: {known}."
 
 
 class SourceSerializer(serializers.ModelSerializer[Source]):
@@ -51,10 +30,10 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
         read_only_fields = fields
 
 
-class ProductFilters(serializers.Serializer[Any]):
+class ProductFilters(StrictSerializer):
     """What narrows the list of products."""
 
-    name = serializers.CharField(required=False, max_length=NAME_MAX)
+    name = TextField(required=False, max_length=NAME_MAX)
     managed_by = serializers.ChoiceField(required=False, choices=Product.Manager.choices)
 
 
@@ -82,10 +61,10 @@ class EventSerializer(serializers.ModelSerializer[Event]):
         read_only_fields = fields
 
 
-class OfProductFilters(serializers.Serializer[Any]):
+class OfProductFilters(StrictSerializer):
     """What narrows a list of a product's rows."""
 
-    product = serializers.CharField(required=False, max_length=NAME_MAX, source="product__name")
+    product = TextField(required=False, max_length=NAME_MAX, source="product__name")
 
 
 class CredentialSerializer(serializers.ModelSerializer[Credential]):

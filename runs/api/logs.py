@@ -14,8 +14,8 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
-from rest_framework.serializers import Serializer
 
+from products.api.requests import StrictSerializer, valid_query
 from products.api.scoped import ScopedView
 from runs.api.requests import (
     MAX_NUMBER,
@@ -67,12 +67,9 @@ class StreamView(ScopedView):
     renderer_classes = [JSONRenderer]
     pagination_class = None
 
-    def queried(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
+    def queried(self, kind: type[StrictSerializer]) -> dict[str, Any]:
         """Return the valid query; raises ValidationError."""
-        asked = kind(data=self.request.query_params)
-        asked.is_valid(raise_exception=True)
-        values: dict[str, Any] = asked.validated_data
-        return values
+        return valid_query(self.request, kind)
 
 
 class JobRunLogView(StreamView):

@@ -7,20 +7,21 @@ from typing import Any
 
 from rest_framework import serializers
 
-from products.api.fields import TextField, TruthField
-from products.api.serializers import StrictSerializer
+from products.api.fields import TextField, TruthField, WholeNumberField
+from products.api.requests import StrictSerializer
+from runs.start import MAX_PARAMETERS, MAX_VALUE_BYTES
 
-MAX_PARAMETERS = 64
-MAX_VALUE = 32 * 1024
+#: What names a parameter, as a pattern.
+PARAMETER = "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 #: The largest number of a column of numbers.
 MAX_NUMBER = 2**31 - 1
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+_NAME = re.compile(PARAMETER, re.ASCII)
 
 
 class ParametersField(serializers.DictField):
     """Values by the names of variables."""
 
-    child = TextField(allow_blank=True, max_length=MAX_VALUE)
+    child = TextField(allow_blank=True, max_length=MAX_VALUE_BYTES)
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """Return the values; raises ValidationError for names that no variable can have."""
@@ -54,22 +55,22 @@ class EmptySerializer(StrictSerializer):
     """A body without keys."""
 
 
-class LogQuery(serializers.Serializer[Any]):
+class LogQuery(StrictSerializer):
     """Which attempt's log: its number, or the newest."""
 
-    attempt = serializers.IntegerField(required=False, min_value=1, max_value=MAX_NUMBER)
+    attempt = WholeNumberField(required=False, min_value=1, max_value=MAX_NUMBER)
 
 
 class LogStreamQuery(LogQuery):
     """The log from after a sequence on; the header Last-Event-ID says the same and wins."""
 
-    after = serializers.IntegerField(required=False, min_value=-1, max_value=MAX_NUMBER, default=-1)
+    after = WholeNumberField(required=False, min_value=-1, max_value=MAX_NUMBER, default=-1)
 
 
-class ChangesQuery(serializers.Serializer[Any]):
+class ChangesQuery(StrictSerializer):
     """The version that the caller has seen; the header Last-Event-ID says the same and wins."""
 
-    version = serializers.CharField(required=False, allow_blank=True, max_length=40, default="")
+    version = TextField(required=False, allow_blank=True, max_length=40, default="")
 
 
 class StreamedEvent(serializers.Serializer[Any]):

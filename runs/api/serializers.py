@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from products.api.fields import TextField
+from products.api.requests import StrictSerializer
 from products.names import NAME_MAX
 from runs.models import Attempt, BeltRun, Consumption, Edge, JobRun, Output, RunEvent, Supplier
 from runs.states import BeltRunState, JobRunState
@@ -246,26 +248,24 @@ class BeltRunDetailSerializer(BeltRunSerializer):
         return [dict(each) for each in BeltRunRefSerializer(rounds, many=True).data]
 
 
-class BeltRunFilters(serializers.Serializer[Any]):
+class BeltRunFilters(StrictSerializer):
     """What narrows the list of belt runs."""
 
-    product = serializers.CharField(
-        required=False, max_length=NAME_MAX, source="belt__product__name"
-    )
-    belt = serializers.CharField(required=False, max_length=NAME_MAX, source="belt__name")
+    product = TextField(required=False, max_length=NAME_MAX, source="belt__product__name")
+    belt = TextField(required=False, max_length=NAME_MAX, source="belt__name")
     state = serializers.ChoiceField(required=False, choices=BeltRunState.choices)
     root = serializers.UUIDField(required=False, source="root_id")  # type: ignore[assignment]  # a field, which the metaclass takes away
 
 
-class JobRunFilters(serializers.Serializer[Any]):
+class JobRunFilters(StrictSerializer):
     """What narrows the list of job runs."""
 
     belt_run = serializers.UUIDField(required=False, source="belt_run_id")
     state = serializers.ChoiceField(required=False, choices=JobRunState.choices)
-    queue = serializers.CharField(required=False, max_length=63)
+    queue = TextField(required=False, max_length=63)
 
 
-class AttemptFilters(serializers.Serializer[Any]):
+class AttemptFilters(StrictSerializer):
     """What narrows the list of attempts."""
 
     job_run = serializers.UUIDField(required=False, source="job_run_id")

@@ -60,7 +60,7 @@ def test_a_belt_is_started_as_asked(caller: Client) -> None:
 
 def test_what_cannot_be_started_says_why(caller: Client) -> None:
     belt = belt_named("ours.build").pk
-    refused = post(caller, f"belts/{belt}/start", 400, ref="main")
+    refused = post(caller, f"belts/{belt}/start", 409, ref="main")
     assert refused["code"] == "source.none"
     assert "has no source" in refused["message"]
     assert not BeltRun.objects.exists()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,15 +10,16 @@ import schemathesis
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from conveyor_site.wsgi import application
 from products.models import Source
+from runs.models import BeltRun
 from tests import builders
 from tests.api.world import a_tenant, api_routes
 from tests.engine import belt_named, publish_text
@@ -95,9 +97,33 @@ def test_the_schema_describes_every_route() -> None:
     assert len(paths) == len(set(api_routes()) - undescribed)
 
 
-def has_no_empty_parameter(case: Case[Any]) -> bool:
-    """An empty parameter of a query is one that is not given, as forms send it."""
-    return "" not in dict(case.query or {}).values()
+@dataclass(frozen=True)
+class Asked:
+    """A right request about what is there, which is refused for what it names or not at all."""
+
+    label: str
+    query: dict[str, Any]
+    body: Any
+
+    def may_be_refused(self) -> dict[int, str]:
+        """Return the refusals that the state of things may give a reason for: status and code."""
+        if self.label.endswith("/start/"):
+            # The belt's product has no repository, so no ref is one of it.
+            return {409: "source.none"} if self.named("ref") else {}
+        if self.label.endswith("/cancel/"):
+            return {409: "run.already-finished"}
+        if self.label.endswith("/rerun/"):
+            return {409: "run.not-finished"}
+        named = {"cursor", "attempt"} & self.query.keys()
+        return {404: "not-found"} if named else {}
+
+    def named(self, key: str) -> bool:
+        return isinstance(self.body, dict) and bool(self.body.get(key))
+
+    def answered_by(self, response: Any) -> None:
+        """Hold the answer to what may be answered."""
+        if response.status_code >= 400:
+            assert {response.status_code: response.json()["code"]} == self.may_be_refused()
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
@@ -112,21 +138,76 @@ def test_what_is_asked_is_answered_as_described(
     def cases(mode: GenerationMode, **given_parts: Any) -> Any:
         return operation.as_strategy(mode, **given_parts)
 
-    right = [cases(GenerationMode.POSITIVE), cases(GenerationMode.POSITIVE, path_parameters=there)]
-    wrong = [cases(GenerationMode.NEGATIVE, path_parameters=there).filter(has_no_empty_parameter)]
+    def check(strategy: Any, then: Callable[[Case[Any], Any], None]) -> None:
+        @given(case=strategy)
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+        def ask(case: Case[Any]) -> None:
+            then(case, case.call_and_validate(headers=headers))
 
-    # A ref or parameter may be well formed and still be none of this product.
-    excluded: list[Any] = [positive_data_acceptance] if label.endswith("/start/") else []
+        ask()
 
-    @given(case=st.one_of(*right, *wrong))
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
+    def nothing_more(case: Case[Any], response: Any) -> None:
+        """Leave it at the tool's own checks."""
+
+    def as_things_are(case: Case[Any], response: Any) -> None:
+        Asked(label, dict(case.query or {}), case.body).answered_by(response)
+
+    check(cases(GenerationMode.POSITIVE, path_parameters=there), as_things_are)
+    wrong = cases(GenerationMode.NEGATIVE, path_parameters=there)
+    check(st.one_of(cases(GenerationMode.POSITIVE), wrong) if place else wrong, nothing_more)
+
+
+def test_every_start_that_is_described_makes_a_run(
+    ids: dict[str, str], headers: dict[str, str]
+) -> None:
+    operation = OPERATIONS["POST /api/v1/belts/{id}/start/"]
+    runs = BeltRun.objects.filter(belt__product__name="ours")
+
+    @given(case=operation.as_strategy(path_parameters={"id": ids["belts"]}))
+    @settings(max_examples=EXAMPLES // 2, deadline=None, database=None, derandomize=True)
     def ask(case: Case[Any]) -> None:
-        case.call_and_validate(headers=headers, excluded_checks=excluded)
+        before = runs.count()
+        asked = case.body if isinstance(case.body, dict) else {}
+        case.body = {**asked, "ref": ""}
+        response = case.call_and_validate(headers=headers)
+        assert (response.status_code, runs.count()) == (201, before + 1)
+        run = runs.latest("id")
+        assert run.parameters == asked.get("parameters", {})
+        assert run.continue_downstream == asked.get("continue_downstream", True)
 
     ask()
+
+
+@pytest.mark.parametrize("query", ["product=", "job_run=", "state=", "page_size=", "attempt="])
+@pytest.mark.parametrize("path", ["job-runs/", "belt-runs/", "attempts/", "runners/", "log/"])
+def test_an_empty_parameter_is_not_one_that_was_left_out(
+    ids: dict[str, str], headers: dict[str, str], path: str, query: str
+) -> None:
+    place = f"job-runs/{ids['job-runs']}/log/" if path == "log/" else path
+    response = Client(headers=headers).get(f"/api/v1/{place}?{query}")
+    assert response.status_code == 400
+    [problem] = response.json()["problems"]
+    assert problem["path"] == query.rstrip("=")
+
+
+def test_a_parameter_that_nobody_reads_or_that_is_given_twice_is_named(
+    ids: dict[str, str], headers: dict[str, str]
+) -> None:
+    caller = Client(headers=headers)
+    hints = {}
+    for query in ("prodct=ours", "colour=red", "product=ours&product=theirs", "page_sise=1"):
+        response = caller.get(f"/api/v1/belts/?{query}")
+        assert response.status_code == 400
+        hints[query] = response.json()["problems"][0]["message"]
+    assert list(hints.values()) == [
+        "Did you mean product?",
+        "There is no such key. Known: product, name, page_size, cursor, format.",
+        "Give it once.",
+        "Did you mean page_size?",
+    ]
