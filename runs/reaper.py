@@ -1,40 +1,79 @@
 """What the server ends or repeats because nobody else did in time; each verb is safe in any number.
 
-Each takes at most ``limit`` rows and returns how many it dealt with. All times are the database's.
+Each deals with at most ``limit`` rows and returns how many that were. All times are the database's.
+A row that cannot be dealt with keeps no other from its turn: ``SweepError`` tells of it at the end.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from products.configuration import current
 from products.models import OutboxRow
 from products.outbox import Consequence, write_outbox
+from runs.errors import SweepError
 from runs.finish import AttemptEnd, cancelled_end, end_attempt_by_server, lose_attempt
 from runs.models import Attempt, BeltRun, JobRun, Supplier
 from runs.release import follow_up, read_run, release_belt_run
 from runs.states import CLAIMED, FINISHED, AttemptState, JobRunState, Reason
 from runs.transitions import JobKey, Why, moving
 
+logger = logging.getLogger(__name__)
+
+#: So many rows with which nothing can be done are passed over at a time.
+_MOST_IDLE = 10_000
 #: So many of the oldest job runs of a queue are announced again at a time.
 _HINTS_A_QUEUE = 32
+
+
+def _sweep(rows: QuerySet[Any, Any], limit: int, deal: Callable[..., bool]) -> int:
+    """Have ``deal`` called with rows, whose first column is their id, until it did ``limit``.
+
+    It returns whether it did anything. The first rows come first, and those with which nothing was
+    done hide none that come after them.
+    """
+    done, idle, failures = 0, list[Any](), list[Exception]()
+    while done < limit and len(idle) < _MOST_IDLE:
+        wanted = limit - done
+        found = list(rows.exclude(pk__in=idle)[:wanted])
+        for row in found:
+            try:
+                did = deal(*row)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception as error:
+                # The edge of a row: whatever is wrong with it must not reach the others.
+                logger.exception("A row could not be dealt with: %s", row)
+                failures.append(error)
+                did = False
+            done += did
+            idle += [] if did else [row[0]]
+        if len(found) < wanted:
+            break
+    if failures:
+        raise SweepError(failures)
+    return done
 
 
 def lose_expired_attempts(limit: int = 200) -> int:
     """End attempts whose lease has run out for longer than the grace: their runner is lost."""
     grace = timedelta(seconds=settings.CONVEYOR_TIMES["lost_grace"])
     expired = Attempt.objects.filter(active_key__isnull=False, lease_until__lt=Now() - grace)
-    rows = expired.order_by("lease_until").values_list("id", "runner_name")[:limit]
-    return sum(
-        lose_attempt(attempt_id, f"The runner {name} was lost: its lease was not renewed in time.")
-        for attempt_id, name in list(rows)
-    )
+
+    def lose(attempt_id: UUID, name: str) -> bool:
+        message = f"The runner {name} was lost: its lease was not renewed in time."
+        return lose_attempt(attempt_id, message)
+
+    return _sweep(expired.order_by("lease_until").values_list("id", "runner_name"), limit, lose)
 
 
 def end_overdue_attempts(limit: int = 200) -> int:
@@ -45,9 +84,8 @@ def end_overdue_attempts(limit: int = 200) -> int:
         Reason.TIMED_OUT,
         "The job ran longer than its timeout, and its runner did not end it.",
     )
-    return _each(
-        overdue.order_by("deadline_at"), limit, lambda id_: end_attempt_by_server(id_, end)
-    )
+    rows = overdue.order_by("deadline_at").values_list("id")
+    return _sweep(rows, limit, lambda id_: end_attempt_by_server(id_, end))
 
 
 def force_cancels(limit: int = 200) -> int:
@@ -56,10 +94,8 @@ def force_cancels(limit: int = 200) -> int:
     deaf = Attempt.objects.filter(
         active_key__isnull=False, job_run__cancel_requested_at__lt=Now() - patience
     )
-    rows = deaf.order_by("id").values_list("id", "job_run__cancel_requested_by")[:limit]
-    return sum(
-        end_attempt_by_server(attempt_id, cancelled_end(by)) for attempt_id, by in list(rows)
-    )
+    rows = deaf.order_by("id").values_list("id", "job_run__cancel_requested_by")
+    return _sweep(rows, limit, lambda id_, by: end_attempt_by_server(id_, cancelled_end(by)))
 
 
 def end_unserved_job_runs(limit: int = 200) -> int:
@@ -68,11 +104,8 @@ def end_unserved_job_runs(limit: int = 200) -> int:
     waiting = JobRun.objects.filter(
         state=JobRunState.QUEUED, queued_at__lt=Now() - timedelta(seconds=limit_s)
     ).filter(available_at__lt=Now() - timedelta(seconds=limit_s))
-    rows = waiting.order_by("queued_at").values_list("id", "name", "queue", "belt_run_id")[:limit]
-    return sum(
-        _end_unserved(JobKey(id_, name, queue), belt_run_id, limit_s)
-        for id_, name, queue, belt_run_id in list(rows)
-    )
+    rows = waiting.order_by("queued_at").values_list("id", "name", "queue", "belt_run_id")
+    return _sweep(rows, limit, lambda *facts: _end_unserved(JobKey(*facts[:3]), facts[3], limit_s))
 
 
 def _end_unserved(key: JobKey, belt_run_id: UUID, limit_s: int) -> bool:
@@ -98,10 +131,7 @@ def settle_stragglers(limit: int = 200) -> int:
     busy = JobRun.objects.filter(state__in=[JobRunState.QUEUED, *CLAIMED])
     still = BeltRun.objects.unfinished().exclude(id__in=busy.values("belt_run_id"))
     still = still.filter(~Exists(_unfinished_suppliers()))
-    ids = list(still.order_by("id").values_list("id", flat=True)[:limit])
-    for belt_run_id in ids:
-        release_belt_run(belt_run_id)
-    return len(ids)
+    return _sweep(still.order_by("id").values_list("id"), limit, release_belt_run)
 
 
 def _unfinished_suppliers() -> QuerySet[Supplier]:
@@ -144,7 +174,3 @@ def _hint_again(queue: str, rows: Iterable[tuple[UUID, int]]) -> None:
         )
         for id_, last in wanted
     )
-
-
-def _each(rows: QuerySet[Attempt], limit: int, end: Callable[[UUID], bool]) -> int:
-    return sum(end(attempt_id) for attempt_id in list(rows.values_list("id", flat=True)[:limit]))

@@ -78,12 +78,16 @@ def frozen_run(belt_run_id: UUID) -> BeltRun:
     return run
 
 
-def release_belt_run(belt_run_id: UUID) -> None:
-    """Look at a belt run again: release, settle and fire what its present states allow."""
+def release_belt_run(belt_run_id: UUID) -> bool:
+    """Look at a belt run again: release, settle and fire what its present states allow.
+
+    Returns whether anything moved.
+    """
     if not BeltRun.objects.unfinished().filter(id=belt_run_id).exists():
-        return
+        return False
     with moving(belt_run_id) as moves:
         follow_up(moves, read_run(belt_run_id))
+        return moves.is_any
 
 
 def follow_up(moves: Moves, run: BeltRun) -> None:

@@ -69,6 +69,11 @@ class Moves:
     _consequences: list[Consequence] = field(default_factory=list)
     _hints: dict[UUID, Consequence] = field(default_factory=dict)
 
+    @property
+    def is_any(self) -> bool:
+        """Whether a job run or the belt run has moved."""
+        return bool(self._events)
+
     def job(
         self,
         key: JobKey,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.db.models.functions import Now
+
+from belts.models import Definition
 from products.models import Configuration, OutboxRow
 from runs.attempts import renew_leases
 from runs.cancel import cancel_job_run
-from runs.models import BeltRun, JobRun
+from runs.errors import SweepError
+from runs.models import Attempt, BeltRun, JobRun
 from runs.reaper import (
     end_overdue_attempts,
     end_unserved_job_runs,
@@ -42,6 +47,10 @@ BELT = """
           - {name: compile, commands: make, timeout: 5m, outputs: [{String: FILE}]}
           - {name: check, inputs: compile, commands: make check}
 """
+
+#: A definition that this version cannot read.
+OF_TOMORROW = {"version": "of tomorrow"}
+DAY = timedelta(days=1)
 
 
 # --- Leases ---------------------------------------------------------------------------------------
@@ -273,6 +282,47 @@ def test_belt_runs_that_rightly_wait_are_not_looked_at_over_and_over() -> None:
     assert settle_stragglers(limit=1) == 1
     assert state(forgotten) == "succeeded"
     assert {state(run) for run in waiting} == {"pending"}
+
+
+def test_more_belt_runs_than_the_limit_that_wait_or_cannot_move_hide_no_forgotten_one() -> None:
+    publish_text(BELT)
+    publish_text(
+        """
+        product: site
+        belts:
+          - name: deploy
+            jobs: [{name: deploy, commands: x, inputs: [{from: gem.build, build: last}]}]
+        """
+    )
+    start("gem.build")
+    waiting = [start("site.deploy") for _ in range(4)]
+    deliver_all()
+    unreadable = [builders.a_belt_run({"a": "succeeded", "b": "waiting"}) for _ in range(4)]
+    Definition.objects.filter(runs__in=unreadable).update(document=OF_TOMORROW)
+    forgotten = [builders.a_belt_run({"compile": "succeeded"}, state="running") for _ in range(3)]
+    for _ in range(2):
+        with pytest.raises(SweepError):
+            settle_stragglers(limit=2)
+    assert {state(run) for run in forgotten} == {"succeeded"}
+    assert {state(run) for run in waiting} == {"pending"}
+    assert {state(run) for run in unreadable} == {"running"}
+
+
+def test_rows_that_cannot_be_dealt_with_keep_no_other_from_its_turn() -> None:
+    unreadable = [builders.an_attempt().job_run.belt_run for _ in range(3)]
+    Definition.objects.filter(runs__in=unreadable).update(document=OF_TOMORROW)
+    lost = [builders.an_attempt() for _ in range(3)]
+    pass_time(200)
+    with pytest.raises(SweepError, match=r"^3 could not be dealt with, and all others were\."):
+        lose_expired_attempts(limit=4)
+    assert {attempt(each.id).state for each in lost} == {"errored"}
+    assert {state(run) for run in unreadable} == {"running"}
+    JobRun.objects.filter(belt_run__in=unreadable).update(cancel_requested_at=Now() - DAY)
+    with pytest.raises(SweepError):
+        force_cancels()
+    Attempt.objects.update(deadline_at=Now() - DAY)
+    with pytest.raises(SweepError):
+        end_overdue_attempts()
 
 
 def test_running_and_queued_belt_runs_are_left_alone() -> None:
