@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from belts.models import Definition
@@ -136,15 +137,20 @@ class Site:
     def queue_jobs(self, *scripts: str, hint: bool = True, **spec: object) -> list[JobRun]:
         """Return a queued job run for each script, all of one belt run."""
         names = [f"job-{number}" for number in range(len(scripts))]
-        run = a_belt_run(dict.fromkeys(names, "queued"), belt=a_belt(product=a_product(_unique())))
         jobs = [
             JobSpec(name, commands=script, **spec)  # type: ignore[arg-type]  # a test's own words
             for name, script in zip(names, scripts, strict=True)
         ]
-        file = BeltFile(run.belt.product.name, belts=(BeltSpec(run.belt.name, jobs=tuple(jobs)),))
-        Definition.objects.filter(id=run.definition_id).update(
-            document=file.to_document(), digest=digest(file)
-        )
+        # Runners poll: what they see at all must say already what the jobs do.
+        with transaction.atomic():
+            run = a_belt_run(
+                dict.fromkeys(names, "queued"), belt=a_belt(product=a_product(_unique()))
+            )
+            product, belt = run.belt.product.name, run.belt.name
+            file = BeltFile(product, belts=(BeltSpec(belt, jobs=tuple(jobs)),))
+            Definition.objects.filter(id=run.definition_id).update(
+                document=file.to_document(), digest=digest(file)
+            )
         rows = list(run.job_runs.order_by("position"))
         if hint:
             self.hint(rows)
