@@ -24,7 +24,12 @@ from belts.spec.resolve import check
 from belts.spec.shapes import BeltFile
 from products.catalogue import restore_product
 from products.errors import ConveyorError
-from products.git.errors import CommitMissingError, FileMissingError, FileTooLargeError
+from products.git.errors import (
+    CommitMissingError,
+    FileMissingError,
+    FileTooLargeError,
+    RepositoryTooLargeError,
+)
 from products.git.files import read_belt_file
 from products.models import Product, Source
 from products.sources import set_source
@@ -250,6 +255,9 @@ def _read_commit(
         data = read_belt_file(source, commit)
     except (FileMissingError, FileTooLargeError) as error:
         hint = "Mend it with another commit, or detach the product to manage it in the admin."
+        return b"", None, [Problem(error.code, "error", str(error), hint)]
+    except RepositoryTooLargeError as error:
+        hint = "Then import the file again, or push another commit."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
     parsed = parse_isolated(data)
     problems = [*parsed.problems, *own_problems(product, parsed.file)]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from belts.errors import ImportSourceError
 from belts.spec.names import quoted
+from products.git.blobs import read_file
 from products.git.checkouts import Checkout, open_checkout, read_plain_file
 from products.git.commands import GitFailedError, run_git
 from products.git.errors import FileMissingError, FileTooLargeError, RefMissingError
-from products.git.files import read_belt_file, read_file
+from products.git.files import read_belt_file
 from products.git.remote import resolve_ref
 from products.git.urls import check_url
 from products.models import Source

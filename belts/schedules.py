@@ -22,6 +22,7 @@ def fire_due_schedules(limit: int = 100) -> int:
     """
     due = Trigger.objects.due().filter(kind=Trigger.Kind.SCHEDULE, broken="")
     due = due.filter(product__archived_at=None).annotate(now=Now()).order_by("due_at")
+    due = due.select_related("product")
     return sum(_fire(trigger) for trigger in due[:limit])
 
 
@@ -43,7 +44,10 @@ def _fire(trigger: Any) -> bool:
             },
         )
         if is_new:
-            write_outbox(
-                [Consequence(OutboxRow.Kind.EVENT, f"event:{event.pk}", {"event": str(event.pk)})]
-            )
+            write_outbox([_start(event, trigger.product.name)])
     return is_new
+
+
+def _start(event: Event, product_name: str) -> Consequence:
+    key, payload = f"event:{event.pk}", {"event": str(event.pk)}
+    return Consequence(OutboxRow.Kind.EVENT, key, payload, product_name=product_name)

@@ -1,12 +1,18 @@
 """Delivering outbox rows: the one place that says what each kind makes happen.
 
-A row is claimed by a guarded update, so any number of processes may try; it is deleted when its
-verb has returned. Every verb may be called again: a process may die between the two.
+A row is claimed by a guarded update, so any number of processes may try, and the claim is renewed
+while its verb is at work; the row is deleted when that has returned. Every verb may be called
+again: a process may die between the two.
+
+Of the rows that may wait for a product's repository one is delivered at a time, and a repository
+that is slow or cannot be read puts off the others of its product: it never has more than one of the
+threads that deliver, and not that one all the time.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,14 +20,17 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import F, Model
-from django.db.models.functions import Now
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, F, Model, OuterRef
+from django.db.models.functions import Greatest, Now
 
 from belts.importing import import_commit
+from conveyor_site.keeping import kept_up
 from conveyor_site.receivers import hint_of
 from products.errors import ConveyorError
+from products.git.errors import SourceUnreachableError
 from products.models import Event, OutboxRow, Product
+from products.querysets import DueQuerySet
 from runners.hints import Hint, publish_hints
 from runners.process.outage import DATABASE_AWAY
 from runs.downstream import start_downstream
@@ -39,6 +48,12 @@ WAIT_S = (1.0, 300.0)
 _ERROR_LENGTH = 2000
 #: More tries than this make the wait no longer.
 _DOUBLINGS = 10
+#: What took more seconds lets others go first for as long as it took.
+SLOW_S = 5.0
+#: So many due rows are looked through for those of different products.
+_SEEN = 1000
+#: So often is a claim renewed before it would run out.
+_RENEWALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +82,52 @@ SLOW = frozenset(HANDLERS) - QUICK
 def deliver(row_id: UUID) -> bool:
     """Deliver a row, if it is due and nobody else is at it; return whether it is done.
 
-    A failure is kept on the row, which is due again after a while. Raises only when the database
-    is away.
+    Nothing is done either while another row of its product is delivered. A failure is kept on the
+    row, which is due again after a while. Raises only when the database is away.
     """
     row = _claimed(row_id)
     if row is None:
         return False
+    begun = time.monotonic()
     try:
-        _handle(row)
+        with kept_up(lambda: _renew(row.id), _claim_s() / _RENEWALS):
+            _handle(row)
     except Exception as error:
         # A verb of any app; whatever it is must not keep other rows waiting.
         if isinstance(error, DATABASE_AWAY):
             connection.close()
         _put_off(row, error)
         return False
+    took_s = time.monotonic() - begun
+    if took_s > SLOW_S:
+        _let_others_go_first(row, took_s)
     OutboxRow.objects.filter(id=row.id).delete()
     return True
 
 
 def deliver_due(kinds: Collection[str], limit: int) -> int:
-    """Deliver rows of those kinds that are due, the longest due first; return how many are done."""
-    due = OutboxRow.objects.due().filter(kind__in=sorted(kinds)).order_by("due_at", "id")
-    return sum(deliver(row_id) for row_id in list(due.values_list("id", flat=True)[:limit]))
+    """Deliver rows of those kinds that are due, the longest due first; return how many are done.
+
+    Of each product that may have to be waited for only one row is delivered.
+    """
+    return sum(deliver(row_id) for row_id in _due(kinds, limit))
+
+
+def _due(kinds: Collection[str], limit: int) -> list[UUID]:
+    """Return rows that may be delivered, the first of each product."""
+    rows = _deliverable().filter(kind__in=sorted(kinds)).order_by("due_at", "id")
+    chosen: dict[object, UUID] = {}
+    for row_id, product_name in rows.values_list("id", "product_name")[:_SEEN]:
+        chosen.setdefault(product_name or row_id, row_id)
+    return list(chosen.values())[:limit]
+
+
+def _deliverable() -> DueQuerySet:
+    """Return the rows that are due, of products of which nobody delivers another."""
+    at_work = OutboxRow.objects.filter(
+        active_key=OuterRef("product_name"), claimed_until__gte=Now()
+    )
+    return OutboxRow.objects.due().filter(~Exists(at_work))
 
 
 def publish_due_hints(limit: int) -> int:
@@ -130,13 +169,35 @@ def _hint_of(row: OutboxRow) -> Hint | None:
 
 
 def _claimed(row_id: UUID) -> OutboxRow | None:
-    until = Now() + timedelta(seconds=settings.CONVEYOR_TIMES["claim_work"])
     # A kind that only a newer version knows is left to it.
-    mine = OutboxRow.objects.filter(id=row_id, kind__in=list(HANDLERS))
-    if not mine.due().update(claimed_until=until):
+    row: OutboxRow | None = _deliverable().filter(id=row_id, kind__in=list(HANDLERS)).first()
+    if row is None:
         return None
-    row: OutboxRow | None = mine.first()
-    return row
+    try:
+        return row if _claim(row) else None
+    except IntegrityError:
+        # Somebody is at another row of the product since then, or was and died.
+        dead = OutboxRow.objects.filter(claimed_until__lt=Now(), active_key=row.product_name)
+        dead.update(active_key=None)
+        return None
+
+
+def _claim(row: OutboxRow) -> bool:
+    """Claim the row; raises IntegrityError while another of its product bears the key."""
+    until = Now() + timedelta(seconds=_claim_s())
+    with transaction.atomic():
+        mine = OutboxRow.objects.due().filter(id=row.id)
+        return mine.update(claimed_until=until, active_key=row.product_name or None) == 1
+
+
+def _claim_s() -> float:
+    return float(settings.CONVEYOR_TIMES["claim_work"])
+
+
+def _renew(row_id: UUID) -> None:
+    """Make the claim last longer; one that has run out may be another's by now."""
+    until = Now() + timedelta(seconds=_claim_s())
+    OutboxRow.objects.filter(id=row_id, claimed_until__gte=Now()).update(claimed_until=until)
 
 
 def _handle(row: OutboxRow) -> None:
@@ -149,18 +210,35 @@ def _handle(row: OutboxRow) -> None:
 def _put_off(row: OutboxRow, error: Exception) -> None:
     if isinstance(error, ConveyorError):
         logger.warning("%s is tried again: %s", row, error)
-        _wait([row.id], row.tries, str(error))
+        sentence = str(error)
+    else:
+        logger.error("%s is tried again after an unexpected error.", row, exc_info=error)
+        sentence = f"{type(error).__name__}: {error}"
+    _wait([row.id], row.tries, sentence)
+    if isinstance(error, SourceUnreachableError):
+        _let_others_go_first(row, _wait_s(row.tries), tries=row.tries + 1)
+
+
+def _let_others_go_first(row: OutboxRow, wait_s: float, *, tries: int = 0) -> None:
+    """Put off the other rows of the product, which wait for the same repository."""
+    if not row.product_name:
         return
-    logger.error("%s is tried again after an unexpected error.", row, exc_info=error)
-    _wait([row.id], row.tries, f"{type(error).__name__}: {error}")
+    OutboxRow.objects.filter(product_name=row.product_name).exclude(id=row.id).update(
+        due_at=Greatest(F("due_at"), Now() + timedelta(seconds=wait_s)),
+        tries=Greatest(F("tries"), tries),
+    )
+
+
+def _wait_s(tries: int) -> float:
+    return float(min(WAIT_S[1], WAIT_S[0] * 2.0 ** min(tries, _DOUBLINGS)))
 
 
 def _wait(row_ids: Collection[UUID], tries: int, error: str) -> None:
     """Make rows that have failed due again, after longer the more often they have."""
-    wait_s = min(WAIT_S[1], WAIT_S[0] * 2.0 ** min(tries, _DOUBLINGS))
     OutboxRow.objects.filter(id__in=row_ids).update(
         tries=F("tries") + 1,
         error=error[:_ERROR_LENGTH],
-        due_at=Now() + timedelta(seconds=wait_s),
+        due_at=Now() + timedelta(seconds=_wait_s(tries)),
         claimed_until=None,
+        active_key=None,
     )

@@ -20,7 +20,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
 from belts.schedules import fire_due_schedules
-from conveyor_site.deliver import QUICK, SLOW, deliver_due, publish_due_hints
+from conveyor_site.deliver import QUICK, deliver_due, publish_due_hints
 from conveyor_site.task_results import remove_old_task_results
 from products.errors import ConveyorError
 from products.models import Duty
@@ -60,7 +60,7 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
     """Return the duties by lane; ``times`` as CONVEYOR_TIMES.
 
     Those of a lane are done one after the other. The engine's need nothing but the database, so
-    that they wait for no repository; and no delivery waits until all sources have been looked at.
+    that they wait for no repository. Deliveries are no duty: their rows are claimed one by one.
     """
     sweep_s, lease_s = times["sweep"], times["lease"]
     return {
@@ -70,6 +70,7 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
             PeriodicDuty(LEASES, sweep_s, reaper.lose_expired_attempts),
             PeriodicDuty("overdue-attempts", sweep_s, reaper.end_overdue_attempts),
             PeriodicDuty("cancels", sweep_s, reaper.force_cancels),
+            PeriodicDuty("schedules", sweep_s, fire_due_schedules),
             PeriodicDuty("stragglers", 5 * sweep_s, reaper.settle_stragglers, waits=True),
             PeriodicDuty("hints-again", sweep_s, reaper.write_hints_again, waits=True),
             PeriodicDuty("queue-limit", lease_s, reaper.end_unserved_job_runs),
@@ -77,11 +78,7 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
             PeriodicDuty("old-events", 10 * lease_s, remove_old_events),
             PeriodicDuty("old-task-results", 10 * lease_s, remove_old_task_results),
         ],
-        "deliveries": [
-            PeriodicDuty("deliveries", sweep_s / 5, lambda limit: deliver_due(SLOW, limit)),
-        ],
         "sources": [
-            PeriodicDuty("schedules", sweep_s, fire_due_schedules),
             PeriodicDuty("sources", sweep_s / 5, poll_due_sources, _SOURCES),
         ],
     }

@@ -1,7 +1,8 @@
 """The reconciler: does duties that are due, lane by lane, until it is told to stop.
 
-A lane is a thread with a database connection of its own. Any number of reconcilers may run beside
-one another.
+A lane is a thread with a database connection of its own. What may wait for a repository is
+delivered in several lanes, so that one that is slow does not hold up the others. Any number of
+reconcilers may run beside one another.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import chain
 from django.conf import settings
 from django.db import connection
 
+from conveyor_site.deliver import SLOW, deliver_due
 from conveyor_site.duties import (
     LEASES,
     PeriodicDuty,
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 #: The lane that looks after the leases, and puts that off after an outage.
 _LOOKS_AFTER_LEASES = "engine"
+#: So many rows of different products are delivered at once.
+DELIVERIES = 4
+_ROWS = 50
 
 
 class Absence:
@@ -67,8 +72,11 @@ class Lane:
         self._outage = Outage()
         self._absence = Absence(self._lease_s / 2)
 
-    def turn(self) -> None:
-        """Do what is due; a database that is away is met again at the next turn."""
+    def turn(self) -> bool:
+        """Do what is due; a database that is away is met again at the next turn.
+
+        Returns whether the next turn is wanted at once.
+        """
         try:
             if self.name == _LOOKS_AFTER_LEASES and self._absence.was_long:
                 logger.warning("No runner is called lost for the next %g s.", self._lease_s)
@@ -80,6 +88,25 @@ class Lane:
         else:
             self._absence.answered()
             self._outage.over()
+        return False
+
+
+class DeliveryLane:
+    """Rows of the outbox that are delivered one after the other, beside those of other lanes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._outage = Outage()
+
+    def turn(self) -> bool:
+        """Deliver what is due, as ``Lane.turn`` does what is due."""
+        try:
+            delivered = deliver_due(SLOW, _ROWS)
+        except DATABASE_AWAY as error:
+            self._outage.met(error)
+            return False
+        self._outage.over()
+        return delivered > 0
 
 
 class Reconciler:
@@ -89,7 +116,10 @@ class Reconciler:
         times = times or settings.CONVEYOR_TIMES
         self._every_s = times["sweep"] / 5
         self._duties = lanes(times)
-        self._lanes = [Lane(name, duties, times) for name, duties in self._duties.items()]
+        self._lanes: list[Lane | DeliveryLane] = [
+            *(Lane(name, duties, times) for name, duties in self._duties.items()),
+            *(DeliveryLane(f"deliveries-{number}") for number in range(1, DELIVERIES + 1)),
+        ]
         self._stop = threading.Event()
         self._failed = False
 
@@ -122,11 +152,11 @@ class Reconciler:
                 break
         connection.close()
 
-    def _follow(self, lane: Lane) -> None:
+    def _follow(self, lane: Lane | DeliveryLane) -> None:
         try:
             while not self._stop.is_set():
-                lane.turn()
-                self._stop.wait(self._every_s)
+                if not lane.turn():
+                    self._stop.wait(self._every_s)
         except Exception:
             # Edge of a thread: the process ends, and its parent starts another.
             logger.exception("The lane %s of the reconciler ends by an error.", lane.name)

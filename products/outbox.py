@@ -19,13 +19,15 @@ from products.signals import outbox_written
 class Consequence:
     """One thing that must happen: its kind, what makes it the same thing, and its facts.
 
-    ``delay_s`` is in seconds from now on the database's clock.
+    ``delay_s`` is in seconds from now on the database's clock. ``product_name`` names the product
+    whose repository may have to be read for it, if any.
     """
 
     kind: OutboxRow.Kind
     key: str
     payload: dict[str, Any] = field(default_factory=dict)
     delay_s: float = 0
+    product_name: str = ""
 
 
 def write_outbox(consequences: Iterable[Consequence]) -> None:
@@ -43,6 +45,7 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
             kind=one.kind,
             key=one.key,
             payload=one.payload,
+            product_name=one.product_name,
             due_at=Now() + timedelta(seconds=one.delay_s),
         )
         for one in wanted

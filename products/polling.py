@@ -13,7 +13,8 @@ commit.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: A source that cannot be read is looked at ever less often, up to so many seconds apart.
 LONGEST_BACKOFF_S = 600.0
+#: A source that answers slowly is looked at no more than a tenth of the time.
+_SHARE = 10
 #: So many sources are looked at at once.
 _AT_ONCE = 8
 #: So many changes of one source are written at once; the rest are found by the next look.
@@ -55,7 +58,12 @@ class _Look:
     credential: OpenedCredential | None
 
 
-_Answer = RemoteRefs | ConveyorError
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a source answered, and how many seconds that took."""
+
+    found: RemoteRefs | ConveyorError
+    took_s: float
 
 
 def poll_source(source_id: UUID) -> int:
@@ -104,7 +112,7 @@ def _begin(source_id: UUID, *, only_due: bool) -> _Look | None:
         check_url(source.url)
         return _Look(source, until, open_for_source(source))
     except ConveyorError as error:
-        _fail(_Look(source, until, None), error)
+        _fail(_Look(source, until, None), error, took_s=0)
         return None
 
 
@@ -129,17 +137,20 @@ def _look_at(looks: Sequence[_Look]) -> list[_Answer]:
 
 
 def _ask(look: _Look) -> _Answer:
+    begun = time.monotonic()
+    found: RemoteRefs | ConveyorError
     try:
-        return ask_refs(look.source.url, look.credential)
+        found = ask_refs(look.source.url, look.credential)
     except ConveyorError as error:
-        return error
+        found = error
+    return _Answer(found, time.monotonic() - begun)
 
 
 def _end(look: _Look, answer: _Answer) -> int:
-    if isinstance(answer, ConveyorError):
-        _fail(look, answer)
+    if isinstance(answer.found, ConveyorError):
+        _fail(look, answer.found, took_s=answer.took_s)
         return 0
-    return _record(look, answer)
+    return _record(look, answer.found, took_s=answer.took_s)
 
 
 # --- Writing --------------------------------------------------------------------------------------
@@ -149,14 +160,16 @@ def _give_back(look: _Look, **fields: Any) -> bool:
     return mine.update(claimed_until=None, polled_at=Now(), **fields) == 1
 
 
-def _interval_s(source: Source) -> float:
-    return float(max(1, source.poll_interval_s or current().poll_interval_s))
+def _interval_s(source: Source, took_s: float) -> float:
+    """Return the seconds until the next look; others wait while a slow server is looked at."""
+    wanted = max(1, source.poll_interval_s or current().poll_interval_s)
+    return max(float(wanted), _SHARE * took_s)
 
 
-def _fail(look: _Look, error: ConveyorError) -> None:
+def _fail(look: _Look, error: ConveyorError, *, took_s: float) -> None:
     """Keep the sentence, and look again after twice the time since the last failure."""
     source = look.source
-    delay_s = _interval_s(source)
+    delay_s = _interval_s(source, took_s)
     if source.error and source.polled_at is not None:
         waited_s = (source.due_at - source.polled_at).total_seconds()
         delay_s = max(delay_s, min(2 * waited_s, LONGEST_BACKOFF_S))
@@ -165,7 +178,7 @@ def _fail(look: _Look, error: ConveyorError) -> None:
     _give_back(look, error=str(error), due_at=Now() + timedelta(seconds=delay_s))
 
 
-def _record(look: _Look, found: RemoteRefs) -> int:
+def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
     """Write what is new in one transaction; return the number of events."""
     source = look.source
     is_first = source.first_seen_at is None
@@ -174,7 +187,7 @@ def _record(look: _Look, found: RemoteRefs) -> int:
     changed = _changed(found, seen)
     written = changed if is_first else changed[:_MOST_CHANGES]
     rest = len(changed) - len(written)
-    delay_s = 0.0 if rest else _interval_s(source)
+    delay_s = 0.0 if rest else _interval_s(source, took_s)
     fields: dict[str, Any] = {"first_seen_at": Now()} if is_first else {}
     with transaction.atomic():
         is_mine = _give_back(
@@ -189,7 +202,7 @@ def _record(look: _Look, found: RemoteRefs) -> int:
             return 0
         _remember(source, found, seen, written)
         events = [] if is_first else _make_events(source, found, seen, written)
-        write_outbox([*_imports(source, found), *map(_consequence, events)])
+        write_outbox([*_imports(source, found), *_starts(source, events)])
     if events:
         logger.info("The source of %s has %d new events.", source.product, len(events))
     return len(events)
@@ -257,8 +270,14 @@ def _event(source: Source, found: RemoteRefs, ref: str, before: SeenRef | None) 
     )
 
 
-def _consequence(event: Event) -> Consequence:
-    return Consequence(OutboxRow.Kind.EVENT, f"event:{event.pk}", {"event": str(event.pk)})
+def _starts(source: Source, events: Iterable[Event]) -> Iterator[Consequence]:
+    for event in events:
+        yield Consequence(
+            OutboxRow.Kind.EVENT,
+            f"event:{event.pk}",
+            {"event": str(event.pk)},
+            product_name=source.product.name,
+        )
 
 
 def _imports(source: Source, found: RemoteRefs) -> list[Consequence]:
@@ -271,4 +290,6 @@ def _imports(source: Source, found: RemoteRefs) -> list[Consequence]:
     if not source.product.is_file_managed or not is_new:
         return []
     payload = {"product": str(source.product_id), "commit": head}
-    return [Consequence(OutboxRow.Kind.IMPORT, f"import:{source.product_id}:{head}", payload)]
+    key = f"import:{source.product_id}:{head}"
+    name = source.product.name
+    return [Consequence(OutboxRow.Kind.IMPORT, key, payload, product_name=name)]

@@ -147,7 +147,8 @@ def _fire(moves: Moves, edge: Edge) -> None:
     still_open = Edge.objects.filter(id=edge.id, fired_at__isnull=True, closed_at__isnull=True)
     if still_open.update(fired_at=Now()):
         payload = {"edge": str(edge.id)}
-        moves.then(Consequence(OutboxRow.Kind.DOWNSTREAM, f"downstream:{edge.id}", payload))
+        key, name = f"downstream:{edge.id}", edge.product_name
+        moves.then(Consequence(OutboxRow.Kind.DOWNSTREAM, key, payload, product_name=name))
 
 
 def _close(edge: Edge, note: str) -> None:

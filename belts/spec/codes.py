@@ -16,6 +16,7 @@ CODES: dict[str, str] = {
     "file.bad-key": "A key is not a plain word.",
     "file.unparseable": "Reading the file took too much time or memory.",
     "file.missing": "The repository has no belt file at that commit.",
+    "source.too-large": "The repository is larger than the site allows.",
     "key.unknown": "A key does not exist at that place.",
     "key.missing": "A required key is missing.",
     "value.wrong-type": "A value has another shape than the key needs, such as a word for a list.",

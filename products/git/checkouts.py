@@ -8,9 +8,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from products.git.blobs import LARGEST_FILE, read_file
 from products.git.commands import GitFailedError, run_git
 from products.git.errors import FileMissingError, FileTooLargeError
-from products.git.files import LARGEST_FILE, read_file
 
 _WEB_LOGIN = re.compile(r"(?<=^http://)[^/@]*@|(?<=^https://)[^/@]*@")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -42,6 +43,9 @@ _INSISTED = (
     "safe.directory=*",
     "credential.helper=",
 )
+#: A write that would make a file larger fails with a word, in git and in all that it starts.
+_LIMITED = 'trap "" XFSZ; ulimit -f "$1"; shift; exec "$@"'
+_BLOCK = 512
 _PIECE = 65536
 _MOST_OF_STDERR = 65536
 _DYING_S = 5.0
@@ -83,14 +87,20 @@ def run_git(
     access: Access = NO_ACCESS,
     timeout_s: float = 30.0,
     limit_bytes: int = 1024 * 1024,
+    file_bytes: int | None = None,
+    held: Sequence[int] = (),
 ) -> bytes:
     """Return what git writes.
 
-    What it makes may be read by everybody who reaches its folder, whatever the umask is. Raises
-    GitFailedError if it fails or takes longer than ``timeout_s``, OutputTooLongError, and
-    GitMissingError.
+    What it makes may be read by everybody who reaches its folder, whatever the umask is; no file of
+    that is larger than ``file_bytes``. It holds the descriptors ``held`` as long as it lives, which
+    may be longer than its caller. Raises GitFailedError if it fails or takes longer than
+    ``timeout_s``, OutputTooLongError, and GitMissingError.
     """
-    command = ["git", *_settings(access), *arguments]
+    command = [_git(), *_settings(access), *arguments]
+    if file_bytes is not None:
+        blocks = max(0, file_bytes) // _BLOCK
+        command = ["/bin/sh", "-c", _LIMITED, "git", str(blocks), *command]
     try:
         process = subprocess.Popen(
             command,
@@ -100,11 +110,10 @@ def run_git(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             umask=0o022,
+            pass_fds=held,
         )
     except FileNotFoundError as error:
-        if cwd is not None and not cwd.exists():
-            raise GitFailedError(f"fatal: not a git repository: {cwd}") from error
-        raise GitMissingError from error
+        raise GitFailedError(f"fatal: not a git repository: {cwd}") from error
     with process:
         try:
             written, complaint = _read(process, time.monotonic() + timeout_s, limit_bytes)
@@ -114,6 +123,13 @@ def run_git(
     if process.returncode != 0:
         raise GitFailedError(complaint.decode(errors="replace"))
     return written
+
+
+def _git() -> str:
+    found = shutil.which("git", path=os.environ.get("PATH", os.defpath))
+    if found is None:
+        raise GitMissingError
+    return found
 
 
 def _settings(access: Access) -> list[str]:

@@ -34,6 +34,19 @@ class SourceUnreachableError(PlatformError):
         super().__init__(f"The repository {shown_url} could not be read: {why}")
 
 
+class RepositoryTooLargeError(UserError):
+    """A repository, or what a run needs of it, is larger than the site allows."""
+
+    code = "source.too-large"
+
+    def __init__(self, shown_url: str, limit: int) -> None:
+        super().__init__(
+            f"The repository {shown_url} needs more than {limit / 1024**2:,.0f} MiB on a machine, "
+            "the most that one may have. Take large files out of its history, or have an "
+            "administrator raise the limit: admin, Configuration, Repository limit bytes."
+        )
+
+
 class RefMissingError(UserError):
     """A repository has no such branch, tag or commit."""
 

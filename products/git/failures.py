@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from products.errors import ConveyorError
+from products.git.allowance import Allowance
 from products.git.commands import GitFailedError
-from products.git.errors import SourceUnreachableError
+from products.git.errors import RepositoryTooLargeError, SourceUnreachableError
 from products.git.urls import shown
 
 _KNOWN: tuple[tuple[str, str], ...] = (
@@ -45,6 +47,11 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         "it did not answer in time. It is looked at again.",
     ),
     (
+        r"No space left on device|Disk quota exceeded",
+        "there is no room left on this machine's disk. Make some, in the data folder or the work "
+        "folder.",
+    ),
+    (
         r"Connection refused|Failed to connect|Network is unreachable|No route to host"
         r"|Connection (reset|closed)|Couldn't connect|Empty reply|early EOF|hung up"
         r"|requested URL returned error: (429|5\d\d)",
@@ -63,12 +70,24 @@ _DAMAGED = re.compile(
 )
 _MISSING_COMMIT = re.compile(r"not our ref|couldn't find remote ref|unable to find remote ref")
 _NOT_ADVERTISED = re.compile(r"unadvertised object|does not allow request")
+_NOT_IN_PARTS = re.compile(
+    r"does not support (shallow|--|depth)|not support shallow|filter '[^']*' not supported",
+    re.IGNORECASE,
+)
+_TOO_LARGE = re.compile(r"^(fatal|error): [^\n]*File too large", re.MULTILINE)
 _FATAL = re.compile(r"(?:fatal|error): ([^\n]{1,200})")
 
 
 def unreachable(url: str, error: GitFailedError, *, timeout_s: float) -> SourceUnreachableError:
     """Return the error with a sentence for what git said about the repository."""
     return SourceUnreachableError(shown(url), _why(error, timeout_s))
+
+
+def failed(url: str, error: GitFailedError, allowance: Allowance) -> ConveyorError:
+    """Return the error of what was fetched within the allowance."""
+    if is_too_large(error):
+        return RepositoryTooLargeError(shown(url), allowance.room_bytes)
+    return unreachable(url, error, timeout_s=allowance.seconds)
 
 
 def _why(error: GitFailedError, timeout_s: float) -> str:
@@ -85,7 +104,12 @@ def _why(error: GitFailedError, timeout_s: float) -> str:
 
 def is_damage(error: GitFailedError) -> bool:
     """Return whether git speaks of damage to what is stored on this machine."""
-    return not error.timed_out and _DAMAGED.search(error.stderr) is not None
+    return not (error.timed_out or is_too_large(error)) and bool(_DAMAGED.search(error.stderr))
+
+
+def is_too_large(error: GitFailedError) -> bool:
+    """Return whether git may write no file as large as it needs."""
+    return not error.timed_out and _TOO_LARGE.search(error.stderr) is not None
 
 
 def is_missing_commit(error: GitFailedError) -> bool:
@@ -96,3 +120,8 @@ def is_missing_commit(error: GitFailedError) -> bool:
 def is_not_advertised(error: GitFailedError) -> bool:
     """Return whether the repository hands out nothing but the heads of branches and tags."""
     return _NOT_ADVERTISED.search(error.stderr) is not None
+
+
+def is_whole_or_nothing(error: GitFailedError) -> bool:
+    """Return whether the repository said that it hands out no parts: no lone commit or file."""
+    return is_not_advertised(error) or _NOT_IN_PARTS.search(error.stderr) is not None

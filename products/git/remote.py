@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from django.conf import settings
+from functools import partial
 
 from products.credentials import OpenedCredential, open_for_source
 from products.git.access import open_access
 from products.git.commands import GitFailedError, OutputTooLongError, run_git
+from products.git.commits import is_commit_id
 from products.git.errors import (
     CommitMissingError,
     EmptyRepositoryError,
@@ -20,6 +19,7 @@ from products.git.errors import (
 )
 from products.git.failures import unreachable
 from products.git.mirror import ensure_commit, is_ancestor, is_in_a_branch_or_tag
+from products.git.site import allowed_for_history, mirrors_folder
 from products.git.urls import check_url, shown
 from products.models import Source
 
@@ -29,7 +29,6 @@ _PEELED = "^{}"
 _LONGEST_REF = 500
 _LONGEST_BRANCH = 255
 _MOST_BYTES = 64 * 1024 * 1024
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LINE = re.compile(r"(?P<commit>[0-9a-f]{40}|[0-9a-f]{64})\t(?P<ref>[!-~\x80-\U0010ffff]+)")
 _SYMREF = re.compile(r"ref: refs/heads/(?P<branch>[!-~\x80-\U0010ffff]+)\tHEAD")
 _USUAL_BRANCHES = ("main", "master", "trunk")
@@ -60,11 +59,6 @@ class ResolvedRef:
     branch: str
     on_default_branch: bool
     foreign: bool = False
-
-
-def mirrors_folder() -> Path:
-    """Return the folder of the orchestrator's own mirrors."""
-    return Path(settings.CONVEYOR_DATA_DIR) / "mirrors"
 
 
 def list_refs(url: str, *, credential: OpenedCredential | None = None) -> RemoteRefs:
@@ -154,7 +148,7 @@ def resolve_ref(source: Source, ref: str = "") -> ResolvedRef:
     for name in (ref, _HEADS + ref, _TAGS + ref):
         if name in remote.refs:
             return _named(remote, name)
-    if _COMMIT.fullmatch(ref):
+    if is_commit_id(ref):
         return _commit(source, remote, ref, credential)
     known = [name.removeprefix(_HEADS).removeprefix(_TAGS) for name in remote.refs]
     raise RefMissingError(ref, shown(source.url), known)
@@ -177,13 +171,18 @@ def _commit(
     branches = [name for name in heads if name.startswith(_HEADS)]
     if branches:
         return _named(remote, branches[0])
-    mirrors = mirrors_folder()
-    mirror = ensure_commit(mirrors, source.url, commit, credential=credential)
+    allowance = allowed_for_history()
+    ensure = partial(
+        ensure_commit, mirrors_folder(), source.url, credential=credential, allowance=allowance
+    )
+    mirror = ensure(commit)
     if remote.head_commit:
-        ensure_commit(mirrors, source.url, remote.head_commit, credential=credential)
+        ensure(remote.head_commit)
         if is_ancestor(mirror, commit, remote.head_commit):
             return ResolvedRef(commit, commit, remote.default_branch, on_default_branch=True)
-    known = bool(heads) or is_in_a_branch_or_tag(mirror, source.url, commit, credential=credential)
+    known = bool(heads) or is_in_a_branch_or_tag(
+        mirror, source.url, commit, credential=credential, allowance=allowance
+    )
     return ResolvedRef(commit, commit, "", on_default_branch=False, foreign=not known)
 
 
@@ -195,6 +194,5 @@ __all__ = [
     "SourceUnreachableError",
     "ask_refs",
     "list_refs",
-    "mirrors_folder",
     "resolve_ref",
 ]

@@ -36,6 +36,18 @@ class Configuration(models.Model):
     allow_http_sources = models.BooleanField(
         default=False, help_text="Allow sources over plain http, without any protection."
     )
+    read_timeout_s = models.PositiveIntegerField(
+        default=60,
+        db_default=60,
+        validators=[MinValueValidator(1)],
+        help_text="Reading a belt file from its repository may take so many seconds.",
+    )
+    repository_limit_bytes = models.PositiveBigIntegerField(
+        default=8 * 1024**3,
+        db_default=8 * 1024**3,
+        validators=[MinValueValidator(1024**2)],
+        help_text="A repository may have so many bytes on the disk of each machine.",
+    )
     max_chain_depth = models.PositiveIntegerField(default=10)
     max_runs_per_root = models.PositiveIntegerField(default=500)
     log_limit_bytes = models.PositiveBigIntegerField(default=64 * 1024 * 1024)

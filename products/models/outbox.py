@@ -9,13 +9,16 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from products.identifiers import uuid7
+from products.names import NAME_MAX
 from products.querysets import DueQuerySet
 
 
 class OutboxRow(models.Model):
     """Something that must happen because of a committed change; deleted when it has happened.
 
-    ``key`` makes the same consequence of the same cause one row.
+    ``key`` makes the same consequence of the same cause one row. ``product_name`` is there where it
+    may wait for that product's repository: rows of one product are delivered one after the other,
+    which the unique ``active_key`` of the one that somebody is at sees to.
     """
 
     class Kind(models.TextChoices):
@@ -32,6 +35,8 @@ class OutboxRow(models.Model):
     key = models.CharField(max_length=200, unique=True)
     payload: models.JSONField[Any, Any] = models.JSONField(default=dict)
     due_at = models.DateTimeField(db_default=Now())
+    product_name = models.CharField(max_length=NAME_MAX, blank=True, default="", db_default="")
+    active_key = models.CharField(max_length=NAME_MAX, null=True, blank=True, unique=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, default="")

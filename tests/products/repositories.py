@@ -7,7 +7,8 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +24,9 @@ _ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "A",
     "GIT_COMMITTER_EMAIL": "a@example.org",
 }
+# What comes before the pack itself, and a word of progress beside it.
+_PACKFILE = b"packfile\n"
+_PROGRESS = b"0045\x02" + b"." * 64
 PASSWORD = "kestrel-9-canary"
 
 
@@ -72,6 +76,16 @@ class Repository:
         return commit
 
 
+@dataclass
+class ServerState:
+    """What a server does and has done: ``sent`` bytes, and whether it keeps somebody waiting."""
+
+    sent: int = 0
+    trickles: threading.Event = field(default_factory=threading.Event)
+    waits: threading.Event = field(default_factory=threading.Event)
+    honest: threading.Event = field(default_factory=threading.Event)
+
+
 class _Handler(BaseHTTPRequestHandler):
     """CGI of ``git http-backend``, behind a username and password."""
 
@@ -80,8 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
     login: str | None
     redirect: str | None
     old: bool
+    filters: bool
     meanwhile: Callable[[], None] | None
     asked: list[str]
+    state: ServerState
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing."""
@@ -122,9 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
                 "GIT_PROTOCOL": "" if self.old else self.headers.get("Git-Protocol", ""),
-                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_COUNT": "2",
                 "GIT_CONFIG_KEY_0": "safe.directory",
                 "GIT_CONFIG_VALUE_0": "*",
+                "GIT_CONFIG_KEY_1": "uploadpack.allowFilter",
+                "GIT_CONFIG_VALUE_1": str(self.filters).lower(),
             },
         )
         head, _, content = backend.stdout.partition(b"\r\n\r\n")
@@ -135,7 +153,21 @@ class _Handler(BaseHTTPRequestHandler):
             if name != "Status":
                 self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        self.state.sent += len(content)
+        begun, packfile, rest = content.partition(_PACKFILE)
+        self.wfile.write(begun + packfile)
+        if packfile and self.state.trickles.is_set():
+            self._trickle()
+        self.wfile.write(rest)
+
+    def _trickle(self) -> None:
+        """Send words of progress, faster than git's limit of low speed, and no end of them."""
+        with suppress(OSError):
+            while self.state.trickles.is_set():
+                self.wfile.write(_PROGRESS)
+                self.state.waits.set()
+                # The pace of a slow line.
+                self.state.honest.wait(0.02)
 
     def _is_let_in(self) -> bool:
         given = self.headers.get("Authorization", "").removeprefix("Basic ")
@@ -145,9 +177,19 @@ class _Handler(BaseHTTPRequestHandler):
 class GitServer:
     """A git server on 127.0.0.1; ``asked`` are the paths of all requests."""
 
-    def __init__(self, address: str, asked: list[str]) -> None:
+    def __init__(self, address: str, asked: list[str], state: ServerState) -> None:
         self.address = address
         self.asked = asked
+        self.state = state
+
+    def trickle(self) -> None:
+        """From now on send each pack without end, until ``be_honest`` is called."""
+        self.state.trickles.set()
+
+    def be_honest(self) -> None:
+        """Send what was asked for, also to who waits for it."""
+        self.state.trickles.clear()
+        self.state.honest.set()
 
     def url(self, name: str) -> str:
         return f"{self.address}/{name}"
@@ -160,29 +202,35 @@ def a_git_server(
     login: str | None = None,
     redirect: str | None = None,
     old: bool = False,
+    filters: bool = True,
     meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[GitServer]:
     """Serve the repositories below ``root``; ``login`` is ``username:password``.
 
-    An ``old`` server hands out nothing but the heads of branches and tags;
-    ``meanwhile`` is called before the first answer.
+    An ``old`` server hands out nothing but the heads of branches and tags, and one without
+    ``filters`` no commit without its files; ``meanwhile`` is called before the first answer.
     """
     asked: list[str] = []
+    state = ServerState()
     fields = {
         "root": root,
         "login": login,
         "redirect": redirect,
         "old": old,
         "meanwhile": None if meanwhile is None else staticmethod(meanwhile),
+        "filters": filters,
         "asked": asked,
+        "state": state,
     }
     handler = type("Handler", (_Handler,), fields)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield GitServer(f"http://127.0.0.1:{server.server_port}", asked)
+        yield GitServer(f"http://127.0.0.1:{server.server_port}", asked, state)
     finally:
+        state.trickles.clear()
+        state.honest.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -131,7 +131,7 @@ def test_what_is_in_a_mirror_may_be_read_by_who_may_enter_it_whatever_the_umask(
 def test_a_mirror_of_many_fetches_is_tidied_and_keeps_what_is_used(
     repository: Repository, mirrors: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("products.git.mirror._MOST_PACKS", 4)
+    monkeypatch.setattr("products.git.upkeep._MOST_PACKS", 4)
     forgotten = repository.commit("forgotten")
     mirror = ensure_commit(mirrors, repository.url, forgotten)
     repository.git("commit", "-q", "--amend", "-m", "instead")

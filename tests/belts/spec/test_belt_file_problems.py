@@ -198,6 +198,7 @@ def test_every_code_has_a_case() -> None:
     assert set(CODES) - covered == {
         "file.missing",
         "file.unparseable",
+        "source.too-large",
         "product.no-source",
         "product.other-name",
         "product.other-source",
