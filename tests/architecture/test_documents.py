@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import tomllib
 from itertools import chain
 
 import pytest
+from django.core.management import load_command_class
+from django.core.management.base import BaseCommand
 
 from runs.states import AttemptState, BeltRunState, JobRunState, Reason
 from tests.architecture.error_codes import GROUND, GROUNDS, error_classes, with_table
@@ -93,15 +96,52 @@ def test_every_variable_of_the_environment_is_explained() -> None:
     assert sorted(name for name in names if f"`{name}`" not in text) == []
 
 
-def test_every_command_is_explained() -> None:
-    commands = {
-        path.stem
+def test_every_variable_that_is_explained_is_read() -> None:
+    section = document("docs/running-it.md").split("\n## Settings\n")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `(CONVEYOR_[A-Z_]+)` \|", section, re.MULTILINE)
+    assert len(listed) > 10
+    code = (ROOT / "conveyor_site/settings.py").read_text(encoding="utf-8")
+    assert [name for name in listed if f'"{name}"' not in code] == []
+
+
+def test_every_variable_that_a_job_is_told_is_explained() -> None:
+    named = re.compile(r'"(CONVEYOR(?:_[A-Z]+)?|[A-Z]+(?:_[A-Z]+)*)":')
+    names = set(named.findall((ROOT / "runners/executor/environment.py").read_text()))
+    facts = (ROOT / "runners/assignment.py").read_text().split("def _facts", 1)[1].split("def ")[0]
+    names |= {f"CONVEYOR_{fact}" for fact in named.findall(facts)}
+    assert {"CI", "HOME", "CONVEYOR_OUTPUT", "CONVEYOR_COMMIT"} <= names
+    text = document("docs/running-it.md")
+    assert sorted(name for name in names if f"`{name}`" not in text) == []
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return the commands of ours: (app, name)."""
+    return [
+        (path.relative_to(ROOT).parts[0], path.stem)
         for path in modules(*APPS)
         if path.parent.name == "commands" and path.stem != "__init__"
-    }
+    ]
+
+
+def test_every_command_is_explained() -> None:
+    names = {name for _, name in commands()}
     text = document("README.md") + document("docs/running-it.md")
-    assert "runner" in commands
-    assert sorted(name for name in commands if f"manage.py {name}" not in text) == []
+    assert "runner" in names
+    assert sorted(name for name in names if f"manage.py {name}" not in text) == []
+
+
+def options_of(command: BaseCommand) -> dict[str, argparse.Action]:
+    actions = command.create_parser("manage.py", "command")._actions
+    return {(each.option_strings or [str(each.metavar)])[-1]: each for each in actions}
+
+
+@pytest.mark.parametrize(("app", "name"), commands())
+def test_every_option_of_a_command_is_explained(app: str, name: str) -> None:
+    found = options_of(load_command_class(app, name))
+    own = found.keys() - options_of(BaseCommand()).keys()
+    text = document("docs/running-it.md") + document("docs/belt-file.md")
+    assert sorted(each for each in own if each not in text) == []
+    assert sorted(each for each in own if not found[each].help) == []
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -11,6 +11,8 @@ from products.errors import UserError
 from products.models import Product
 from products.tokens import DEFAULT_DAYS, MAX_DAYS, SCOPES, issue_token
 
+_LIFE = f"It ends after so many, 1 to {MAX_DAYS}. Default: %(default)s."
+
 
 class Command(BaseCommand):
     """Makes a token of a user; the token alone goes to standard output."""
@@ -19,14 +21,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("user", help="whose token it is")
+        parser.add_argument("user", metavar="USER", help="The name of whose token it is.")
         parser.add_argument(
-            "--scope", choices=sorted(SCOPES), default="read", help="run allows reading too"
+            "--scope",
+            choices=sorted(SCOPES),
+            default="read",
+            help="read looks; run also starts, cancels and repeats. Default: %(default)s.",
         )
-        parser.add_argument("--days", type=int, default=DEFAULT_DAYS, help=f"1 to {MAX_DAYS}")
-        parser.add_argument("--name", default="command line", help="what it is for")
+        parser.add_argument("--days", type=int, default=DEFAULT_DAYS, help=_LIFE)
+        parser.add_argument("--name", default="command line", help="What it is for.")
         parser.add_argument(
-            "--product", action="append", default=[], help="only this product; may be repeated"
+            "--product",
+            action="append",
+            default=[],
+            metavar="PRODUCT",
+            help="For this product only; may be repeated. Default: all that the user sees.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the belt and the options."""
-        parser.add_argument("belt", metavar="PRODUCT.BELT")
+        parser.add_argument("belt", metavar="PRODUCT.BELT", help="Such as web-service.release.")
         parser.add_argument(
             "--ref", default="", help="Branch, tag or commit; default: the default branch."
         )

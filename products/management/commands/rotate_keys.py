@@ -15,7 +15,7 @@ class Command(BaseCommand):
     """Rotates the keys of credentials."""
 
     help = (
-        "Seals credentials with the newest key, the first of CONVEYOR_KEYS. Put a new key in "
+        "Seal all credentials with the newest key, the first of CONVEYOR_KEYS. Put a new key in "
         "front, restart everything, run this, then take the old keys away. Jobs may start "
         "meanwhile; what was interrupted is finished by running it again."
     )

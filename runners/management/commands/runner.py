@@ -46,12 +46,22 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options; all have defaults."""
         parser.add_argument(
-            "--queues", type=_queues, default=(), help="Comma-separated; default: the site's."
+            "--queues",
+            type=_queues,
+            default=(),
+            metavar="A,B",
+            help="The queues that it serves. Default: the site's default queue.",
         )
         parser.add_argument(
-            "--slots", type=_positive, default=os.cpu_count() or 1, help="Jobs at the same time."
+            "--slots",
+            type=_positive,
+            default=os.cpu_count() or 1,
+            metavar="N",
+            help="Jobs at the same time. Default: the number of processors.",
         )
-        parser.add_argument("--name", type=_name, help="Default: made of host and queues.")
+        parser.add_argument(
+            "--name", type=_name, help="Its name, which must be its own. Default: host and queues."
+        )
         parser.add_argument(
             "--isolation",
             choices=["sandbox", "uid", "none"],

@@ -39,7 +39,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options; all have defaults."""
-        parser.add_argument("--job-uids", type=user_id_range, default=JOB_UIDS)
+        parser.add_argument(
+            "--job-uids",
+            type=user_id_range,
+            default=JOB_UIDS,
+            metavar="FIRST-LAST",
+            help=f"As of the runner (default: {JOB_UIDS[0]}-{JOB_UIDS[1]}).",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print a line for each fact; end with exit code 0 or 1."""
