@@ -8,9 +8,12 @@ import tomllib
 from itertools import chain
 
 import pytest
+from django.conf import settings
 from django.core.management import load_command_class
 from django.core.management.base import BaseCommand
 
+from conveyor_site.duties import lanes
+from products.models import OutboxRow
 from runs.states import AttemptState, BeltRunState, JobRunState, Reason
 from tests.architecture.error_codes import GROUND, GROUNDS, error_classes, with_table
 from tests.architecture.state_diagram import with_diagrams
@@ -173,6 +176,25 @@ def test_every_module_that_a_document_names_is_there() -> None:
         if not (ROOT / target).exists()
     ]
     assert missing == []
+
+
+def test_every_function_that_a_document_names_is_there() -> None:
+    named = re.findall(r"`([\w/]+\.py)`: `(\w+)`", document("ARCHITECTURE.md"))
+    assert len(named) > 10
+    missing = [
+        f"{path}: {name}"
+        for path, name in named
+        if not re.search(rf"^(?:def|class) {name}\b", document(path), re.MULTILINE)
+    ]
+    assert missing == []
+
+
+def test_every_duty_and_every_kind_of_outbox_row_is_explained() -> None:
+    text = document("ARCHITECTURE.md")
+    duties = {duty.name for lane in lanes(settings.CONVEYOR_TIMES).values() for duty in lane}
+    assert sorted(name for name in duties if f"`{name}`" not in text) == []
+    listed = re.findall(r"^   \| (\w+) \|", text, re.MULTILINE)
+    assert sorted(set(OutboxRow.Kind.values) - set(listed)) == []
 
 
 def test_the_readme_has_the_promise_in_its_exact_words() -> None:
