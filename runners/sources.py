@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from products.credentials import OpenedCredential, open_for_source
+from products.git.allowance import Allowance
 from products.git.mirror import ensure_commit
+from products.git.site import allowed_for_history
 from products.git.urls import check_url
 from products.models import Source
 from runners.errors import SetupError
@@ -50,16 +52,29 @@ def checkout_for(belt_run: BeltRun, place: Place) -> Checkout:
     check_url(source.url)
     credential = open_for_source(source)
     mirrors = place.plan.work_dir / _MIRRORS
+    allowance = allowed_for_history()
+
+    def fetch() -> str:
+        return _fetch(mirrors, source, belt_run.commit, credential, allowance)
+
     try:
-        mirror = run_aside(place.line, lambda: _fetch(mirrors, source, belt_run.commit, credential))
+        mirror = run_aside(place.line, fetch)
     except AsideError as error:
-        raise SetupError(f"The source could not be fetched: {error}") from error
+        raise SetupError(
+            f"The source of the product {product.name} could not be fetched: {error}"
+        ) from error
     return Checkout(mirror, belt_run.commit, group=_group())
 
 
-def _fetch(mirrors: Path, source: Source, commit: str, credential: OpenedCredential | None) -> str:
+def _fetch(
+    mirrors: Path,
+    source: Source,
+    commit: str,
+    credential: OpenedCredential | None,
+    allowance: Allowance,
+) -> str:
     mirrors.mkdir(mode=0o711, exist_ok=True)
-    mirror = ensure_commit(mirrors, source.url, commit, credential=credential)
+    mirror = ensure_commit(mirrors, source.url, commit, credential=credential, allowance=allowance)
     group = _group()
     if group is not None:
         os.chown(mirror, -1, group)
