@@ -16,6 +16,10 @@ ENGINES = {
 }
 
 
+#: Options of the driver, which the database's client library does not know and cannot read.
+_NUMBERS = frozenset({"prepare_threshold", "server_side_binding"})
+
+
 def sqlite_database(path: Path) -> dict[str, Any]:
     """Return the entry for a SQLite file: write-ahead log, write lock taken at BEGIN.
 
@@ -50,6 +54,8 @@ def database_from_url(url: str) -> dict[str, Any]:
     if parts.scheme == "sqlite":
         return sqlite_database(Path(unquote(parts.path)))
     options: dict[str, Any] = dict(parse_qsl(parts.query))
+    for name in options.keys() & _NUMBERS:
+        options[name] = _number(name, options[name])
     if engine == ENGINES["postgresql"]:
         # A dead server or a cut network is noticed within about half a minute.
         options = {
@@ -71,3 +77,11 @@ def database_from_url(url: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ImproperlyConfigured(
+            f"CONVEYOR_DATABASE_URL has {name}={text}; it takes a whole number, such as {name}=0."
+        )
+    return int(text)

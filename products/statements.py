@@ -7,16 +7,30 @@ database receives is the same. For the few statements that every job needs.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 from products.remembered import Remembered
 
 _REMEMBERED = 256
+#: Executions after which a statement counts as one that comes often.
+_PLANNED_AFTER = 5
+
+
+def keep_plans() -> None:
+    """Have PostgreSQL keep the plans of the statements that this process executes often.
+
+    Called before the process connects. ``server_side_binding=0`` in the database's URL forbids it.
+    """
+    if connection.vendor == "postgresql":
+        options = connection.settings_dict["OPTIONS"]
+        if options.setdefault("server_side_binding", True):
+            options.setdefault("prepare_threshold", _PLANNED_AFTER)
 
 
 class Given(Expression):
@@ -30,16 +44,16 @@ class Given(Expression):
         """Return a placeholder, and itself as what is to be replaced."""
         return "%s", (self,)
 
-    def of(self, values: Mapping[str, Any]) -> Any:
+    def of(self, values: Mapping[str, Any], database: Any) -> Any:
         """Return the value as the database takes it."""
-        return self.output_field.get_db_prep_value(values[self.name], connection)
+        return self.output_field.get_db_prep_value(values[self.name], database)
 
 
 Parameters = Sequence[Any]
 
 
-def _filled(parameters: Parameters, values: Mapping[str, Any]) -> list[Any]:
-    return [each.of(values) if isinstance(each, Given) else each for each in parameters]
+def _filled(database: Any, parameters: Parameters, values: Mapping[str, Any]) -> list[Any]:
+    return [each.of(values, database) if isinstance(each, Given) else each for each in parameters]
 
 
 def _is_expression(value: Any) -> bool:
@@ -56,13 +70,13 @@ class Select:
 
     def rows(self, **values: Any) -> list[Any]:
         """Return all rows, as lists or tuples."""
-        compiled = self._compiled.get(connection.vendor)
+        database = connections[DEFAULT_DB_ALIAS]
+        compiled = self._compiled.get(database.vendor)
         if compiled is None:
-            compiled = self._compiled[connection.vendor] = self._compile()
+            compiled = self._compiled[database.vendor] = self._compile()
         sql, parameters, compiler, converters = compiled
-        with connection.cursor() as cursor:
-            cursor.execute(sql, _filled(parameters, values))
-            rows: list[Any] = cursor.fetchall()
+        given = _filled(database, parameters, values)
+        rows: list[Any] = _executed(database, sql, given, _all_rows)
         return list(compiler.apply_converters(rows, converters)) if converters else rows
 
     def row(self, **values: Any) -> Any:
@@ -85,13 +99,14 @@ def update_where(model: type[Model], where: Mapping[str, Any], columns: Mapping[
 
     Values may be expressions: another statement is compiled for each that reads differently.
     """
-    key = (connection.vendor, model, "update", *_shape(where), "set", *_shape(columns))
+    database = connections[DEFAULT_DB_ALIAS]
+    key = (database.vendor, model, "update", *_shape(where), "set", *_shape(columns))
     statement = _statements.get(key)
     if statement is None:
         statement = _compiled_update(model, where, columns)
         _statements.put(key, statement)
     values = {**where, **{f"={name}": value for name, value in columns.items()}}
-    return _execute(*statement, values)
+    return _execute(database, *statement, values)
 
 
 def _shape(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -128,13 +143,14 @@ def insert_rows(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
 
     Values may be expressions.
     """
-    key = (connection.vendor, model, "insert", *(tuple(_shape(row)) for row in rows))
+    database = connections[DEFAULT_DB_ALIAS]
+    key = (database.vendor, model, "insert", *(tuple(_shape(row)) for row in rows))
     statement = _statements.get(key)
     if statement is None:
         statement = _compiled_insert(model, rows)
         _statements.put(key, statement)
     values = {f"{name}{n}": value for n, row in enumerate(rows) for name, value in row.items()}
-    _execute(*statement, values)
+    _execute(database, *statement, values)
 
 
 def columns_of(row: Model) -> dict[str, Any]:
@@ -156,10 +172,43 @@ def _compiled_insert(
     return sql, parameters
 
 
-def _execute(sql: str, parameters: Parameters, values: Mapping[str, Any]) -> int:
-    with (
-        transaction.mark_for_rollback_on_error(using=connection.alias),
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(sql, _filled(parameters, values))
-        return int(cursor.rowcount)
+def _execute(database: Any, sql: str, parameters: Parameters, values: Mapping[str, Any]) -> int:
+    with transaction.mark_for_rollback_on_error(using=database.alias):
+        return int(_executed(database, sql, _filled(database, parameters, values), _row_count))
+
+
+# --- Executing ------------------------------------------------------------------------------------
+class _Kept(threading.local):
+    """The cursor that a thread uses again and again, with the driver's connection that it is of."""
+
+    of: Any = None
+    cursor: Any = None
+
+
+_kept = _Kept()
+
+
+def _executed(database: Any, sql: str, parameters: Parameters, result: Callable[[Any], Any]) -> Any:
+    """Execute a statement and return what ``result`` makes of the cursor.
+
+    As Django does it, without the objects that it makes for each statement. Where somebody
+    watches what is executed, it is done by Django itself.
+    """
+    if database.execute_wrappers or database.queries_logged or database.connection is None:
+        with database.cursor() as watched:
+            watched.execute(sql, parameters)
+            return result(watched)
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        if _kept.of is not database.connection:
+            _kept.of, _kept.cursor = database.connection, database.create_cursor()
+        _kept.cursor.execute(sql, parameters)
+        return result(_kept.cursor)
+
+
+def _all_rows(cursor: Any) -> Any:
+    return cursor.fetchall()
+
+
+def _row_count(cursor: Any) -> Any:
+    return cursor.rowcount

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import cast
 from uuid import UUID
 
 from belts.definitions import spec_of
@@ -34,8 +34,9 @@ from runners.process import guard
 from runners.process.plan import RunnerPlan, SlotPlace
 from runners.process.slot_line import SlotLine
 from runners.sources import checkout_for
-from runs.attempts import Claim
-from runs.models import BeltRun, Consumption, JobRun
+from runs.attempts import Claim, place_of_attempt
+from runs.models import BeltRun, Consumption
+from runs.transitions import JobKey
 
 #: So many belt runs are kept; a slot works on few at a time.
 _KEPT_RUNS = 32
@@ -110,27 +111,20 @@ def _read_run(belt_run_id: UUID) -> RunFacts:
     return RunFacts(belt_run, jobs)
 
 
-class JobRow(NamedTuple):
-    """What is read of a job run for each attempt."""
-
-    belt_run_id: UUID
-    name: str
-    queue: str
-    timeout_s: int
-
-
 def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
     """Return what the claimed attempt needs, with its source fetched to this machine.
 
     Raises SetupError with the sentence for the job's log, InterruptedAsideError when the attempt
     was ordered to end meanwhile, and errors of the database.
     """
-    row = JobRow(*JobRun.objects.values_list(*JobRow._fields).get(id=claim.job_run_id))
-    run = bench.run(row.belt_run_id)
-    plan = _plan_of(run, row.name)
+    place = place_of_attempt(claim.attempt_id)
+    if place is None:
+        raise SetupError("This run was removed meanwhile.", reason="internal")
+    run = bench.run(place.belt_run_id)
+    plan = _plan_of(run, place.key.name)
     job = plan.job
     configuration, fleets = bench.site()
-    fleet = fleets.get(row.queue, FleetFacts())
+    fleet = fleets.get(place.key.queue, FleetFacts())
     _refuse_stranger(run.product, fleet)
     secrets = _Secrets.of(_credentials(run, job))
     return JobAssignment(
@@ -141,14 +135,14 @@ def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
         shell=cast("Shell", job.shell),
         script=plan.script,
         post_run=plan.post_run,
-        facts=_facts(run, row, claim),
+        facts=_facts(run, place.key, claim),
         environment={**_environment(run, plan, claim.job_run_id), **secrets.variables},
         secret_values=secrets.values,
         secret_files=secrets.files,
         checkout=checkout_for(run.belt_run, bench) if job.wants_source else None,
         working_directory=job.working_directory,
         outputs=tuple(OutputWord(each.name, each.value) for each in job.outputs),
-        timeout_s=float(row.timeout_s),
+        timeout_s=float(place.timeout_s),
         post_run_timeout_s=float(job.post_run_timeout_s),
         limits=Limits(log_bytes=configuration.log_limit_bytes),
         timing=_timing(bench.plan.times),
@@ -193,14 +187,14 @@ def _timing(times: Mapping[str, float]) -> Timing:
 
 
 # --- Variables ------------------------------------------------------------------------------------
-def _facts(run: RunFacts, row: JobRow, claim: Claim) -> dict[str, str]:
+def _facts(run: RunFacts, job_run: JobKey, claim: Claim) -> dict[str, str]:
     """Return what the platform tells a job of itself, by the names after ``CONVEYOR_``."""
     belt_run = run.belt_run
     return {
         "PRODUCT": run.product.name,
         "BELT": belt_run.belt.name,
-        "JOB": row.name,
-        "QUEUE": row.queue,
+        "JOB": job_run.name,
+        "QUEUE": job_run.queue,
         "NUMBER": str(belt_run.number),
         "ROUND": str(belt_run.round),
         "RUN_ID": str(belt_run.id),

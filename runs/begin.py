@@ -34,7 +34,7 @@ def start_attempt(attempt_id: UUID, *, isolation: str) -> bool:
     if place is None or allowed is None:
         return False
     try:
-        with moving(place.belt_run_id) as moves:
+        with moving(place.belt_run_id, is_shared=True) as moves:
             started = _start(moves, attempt_id, place, allowed, isolation)
     except _NotStartingError:
         started = False

@@ -23,6 +23,7 @@ from runs.causes import causes_of
 from runs.edges import plan_edges
 from runs.errors import BeltMissingError, UnresolvedError
 from runs.models import BeltRun, Edge, JobRun, Supplier
+from runs.readiness import waits_for
 from runs.release import follow_up, look_again, read_run
 from runs.states import JobRunState, Reason
 from runs.suppliers import SupplierChoice, Supply
@@ -192,7 +193,7 @@ def _first_state(
         sentence = f"Nothing was run, because the inputs of job {names} name what does not exist."
         return JobRunState.SKIPPED, Why(Reason.UPSTREAM_FAILED, sentence)
     if job.needs or chosen or job_references(job):
-        return JobRunState.WAITING, Why(Reason.CREATED)
+        return JobRunState.WAITING, Why(Reason.CREATED, waits_for(job.needs))
     return JobRunState.QUEUED, Why(Reason.READY)
 
 

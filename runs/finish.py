@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import UUIDField
+from django.db.models import OuterRef, UUIDField
 
 from belts.spec.shapes import JobSpec, RetrySpec
 from products.identifiers import uuid7
@@ -27,6 +27,7 @@ from runs.attempts import (
     place_of_attempt,
 )
 from runs.logs import ChunkToStore, insert_chunks
+from runs.looks import Look, look_columns
 from runs.models import Attempt, BeltRun, JobRun, Output
 from runs.release import follow_up, job_of, run_in_state
 from runs.retries import is_replaced, kind_of, retry_after
@@ -144,10 +145,14 @@ def _end_here(
 # --- One end --------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Present:
-    """How an attempt and its job run stand, read while their belt run is held."""
+    """How an attempt and its job run stand, read while their belt run is held.
+
+    ``look`` is how the belt run stands without this job run.
+    """
 
     run: BeltRun
     job: JobSpec | None
+    look: Look
     state: AttemptState
     attempts_made: int
     cancelled_by: str | None
@@ -166,31 +171,46 @@ def _end(
     last_chunks: Sequence[ChunkToStore],
     states: Sequence[str] = ("starting", "running"),
 ) -> bool:
-    present = _read(place, attempt_id)
-    if present is None or present.state not in states:
+    found = _store_end(moves, place, attempt_id, end, states)
+    if found is None:
         return False
-    end = _checked(end, present)
-    outcome, reason = AttemptState(end.outcome), Reason(end.reason)
+    present, end = found
+    if last_chunks:
+        insert_chunks(attempt_id, last_chunks)
+    if end.outcome == AttemptState.SUCCEEDED:
+        _store_outputs(place, attempt_id, end, present.job)
+    if _move_job(moves, place, attempt_id, present, end):
+        follow_up(moves, present.run, present.look)
+    return True
+
+
+def _store_end(
+    moves: Moves, place: AttemptPlace, attempt_id: UUID, end: AttemptEnd, states: Sequence[str]
+) -> tuple[_Present, AttemptEnd] | None:
+    """Move the attempt to its end; return how it stood and how it ended, None if it cannot end."""
+    # Its start does not wait for the belt run, and can come between the look and the move, once.
+    for _ in (AttemptState.STARTING, AttemptState.RUNNING):
+        present = _read(place, attempt_id)
+        if present is None or present.state not in states:
+            return None
+        checked = _checked(end, present)
+        if _move_attempt(moves, attempt_id, present.state, checked):
+            return present, checked
+    return None
+
+
+def _move_attempt(moves: Moves, attempt_id: UUID, old: AttemptState, end: AttemptEnd) -> bool:
     figures: dict[str, Any] = {} if end.log_bytes is None else {"log_bytes": end.log_bytes}
-    ended = moves.attempt(
+    return moves.attempt(
         attempt_id,
-        present.state,
-        outcome,
-        reason=reason,
+        old,
+        AttemptState(end.outcome),
+        reason=Reason(end.reason),
         message=end.message[:4000],
         exit_code=end.exit_code,
         log_sha256=end.log_sha256,
         **figures,
     )
-    if not ended:
-        return False
-    if last_chunks:
-        insert_chunks(attempt_id, last_chunks)
-    if outcome == AttemptState.SUCCEEDED:
-        _store_outputs(place, attempt_id, end, present.job)
-    if _move_job(moves, place, attempt_id, present, end):
-        follow_up(moves, present.run)
-    return True
 
 
 _PRESENT = Select(
@@ -204,6 +224,7 @@ _PRESENT = Select(
             "job_run__cancel_requested_by",
             "job_run__belt_run__state",
             "job_run__belt_run__cancel_requested_at",
+            *look_columns(OuterRef("job_run__belt_run_id"), but=OuterRef("job_run_id")).values(),
         )
     )
 )
@@ -214,11 +235,12 @@ def _read(place: AttemptPlace, attempt_id: UUID) -> _Present | None:
     row = _PRESENT.row(id=attempt_id)
     if row is None:
         return None
-    state, made, cancelled_at, by, *of_run = row
-    run = run_in_state(place.belt_run_id, *of_run)
+    state, made, cancelled_at, by, belt_state, belt_cancelled_at, *look = row
+    run = run_in_state(place.belt_run_id, belt_state, belt_cancelled_at)
     return _Present(
         run=run,
         job=job_of(run, place.key.name),
+        look=Look(*map(bool, look)),
         state=AttemptState(state),
         attempts_made=made,
         cancelled_by=by if cancelled_at is not None else None,

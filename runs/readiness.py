@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -81,8 +81,13 @@ def _decide(job: WaitingJob, states: Mapping[str, JobRunState]) -> Decision:
     if missing:
         return Decision(job.name, JobRunState.ERRORED, Reason.INPUT_MISSING, " ".join(missing))
     pending = [name for name, state in needed.items() if state != JobRunState.SUCCEEDED]
-    waits = [f"Waits for job {name}." for name in pending]
+    waits = [waits_for(pending)] if pending else []
     waits += [each.sentence for each in job.supplies if each.state == SupplyState.PENDING]
     if waits:
         return Decision(job.name, JobRunState.WAITING, Reason.CREATED, " ".join(waits))
     return Decision(job.name, JobRunState.QUEUED, Reason.READY)
+
+
+def waits_for(names: Iterable[str]) -> str:
+    """Return the sentences of a job that waits for these jobs of its belt."""
+    return " ".join(f"Waits for job {name}." for name in names)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, QuerySet, UUIDField
+from django.db.models import CharField, QuerySet, UUIDField
 
 from belts.definitions import spec_of
 from belts.spec.shapes import BeltSpec, JobSpec
@@ -19,9 +19,10 @@ from products.models import OutboxRow
 from products.outbox import Consequence
 from products.remembered import Remembered
 from products.statements import Given, Select
-from runs.edges import advance_edges, open_edges
+from runs.edges import advance_edges
 from runs.inputs import InputMissingError, consume, supplies_of, takes_values
-from runs.models import BeltRun, JobRun, Supplier
+from runs.looks import Look, look_at, waiting_consumers
+from runs.models import BeltRun, JobRun
 from runs.readiness import Decision, Supply, WaitingJob, decide
 from runs.states import (
     BELT_FINISHED,
@@ -32,6 +33,9 @@ from runs.states import (
     final_belt_state,
 )
 from runs.transitions import JobKey, Moves, Why, moving
+
+#: So many job runs are read by their names; where more are wanted, all are read.
+_FEW_NAMES = 8
 
 #: The belt runs that were looked at last, for what never changes of them.
 _runs: Remembered[UUID, BeltRun] = Remembered(64)
@@ -90,60 +94,26 @@ def release_belt_run(belt_run_id: UUID) -> bool:
         return moves.is_any
 
 
-def follow_up(moves: Moves, run: BeltRun) -> None:
+def follow_up(moves: Moves, run: BeltRun, present: Look | None = None) -> None:
     """Do all that follows from the present states of the run's job runs.
 
-    ``run`` was read after its row was locked.
+    ``run`` was read after its row was locked. ``present`` is how the belt run stands now, for a
+    caller that knows it, and says that only what this transaction has moved can make a difference.
     """
-    present = _look(run.id)
-    if present.counts[JobRunState.WAITING]:
-        released = _release_waiting(moves, run)
-        present.counts[JobRunState.WAITING] -= len(released)
-        present.counts.update(released)
-    state = _settle(moves, run, present.counts)
-    if state in BELT_FINISHED or any(each in FINISHED for each in moves.moved.values()):
+    ended = None if present is None else _ended(moves.moved)
+    present = present or look_at(run.id)
+    if present.has_waiting and _release_waiting(moves, run, ended):
+        present = look_at(run.id)
+    state = _settle(moves, run, present)
+    if state in BELT_FINISHED or _ended(moves.moved):
         if present.has_edges:
             advance_edges(moves, _states(run.id), state)
         if present.is_awaited:
             _tell_consumers(moves, run.id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Present:
-    """A belt run at one look: its job runs by state, and what need not be looked for any further.
-
-    ``has_edges`` tells of edges that are still open, ``is_awaited`` of jobs elsewhere that wait
-    for its values.
-    """
-
-    counts: Counter[JobRunState]
-    has_edges: bool
-    is_awaited: bool
-
-
-def _look(run_id: UUID) -> _Present:
-    rows = _LOOK.rows(run=run_id)
-    counts = Counter({JobRunState(state): count for state, count, *_ in rows})
-    has_edges, is_awaited = rows[0][2:] if rows else (True, True)
-    return _Present(counts, bool(has_edges), bool(is_awaited))
-
-
-def _counted() -> QuerySet[Any, Any]:
-    run: Any = Given("run", UUIDField())
-    found: QuerySet[Any, Any] = (
-        JobRun.objects.filter(belt_run_id=run)
-        .order_by()
-        .values_list("state")
-        .annotate(
-            Count("id"),
-            has_edges=Exists(open_edges(run)),
-            is_awaited=Exists(_waiting_consumers(run)),
-        )
-    )
-    return found
-
-
-_LOOK = Select(_counted)
+def _ended(moved: Mapping[str, JobRunState]) -> set[str]:
+    return {name for name, state in moved.items() if state in FINISHED}
 
 
 def _states(run_id: UUID) -> dict[str, JobRunState]:
@@ -162,25 +132,33 @@ class _Row:
     message: str
 
 
-def _release_waiting(moves: Moves, run: BeltRun) -> list[JobRunState]:
-    """Let go on what can; return the new states of those that do not wait any more."""
-    released: list[JobRunState] = []
-    rows = _rows(run.id)
-    waiting = {name: row for name, row in rows.items() if row.state == JobRunState.WAITING}
-    states = {name: row.state for name, row in rows.items() if name not in waiting}
-    supplies = _supplies(run, waiting)
-    while waiting:
+def _release_waiting(moves: Moves, run: BeltRun, ended: set[str] | None) -> bool:
+    """Let go on what can: of all, or of the jobs that need one which has ended just now.
+
+    Returns whether any job run ended here, which leads to others.
+    """
+    has_ended = False
+    while ended is None or ended:
+        rows = _rows(run.id, _around(run, ended))
+        waiting = {name: row for name, row in rows.items() if row.state == JobRunState.WAITING}
+        states = {name: row.state for name, row in rows.items() if name not in waiting}
+        supplies = _supplies(run, waiting)
         jobs = [
             WaitingJob(name, row.needs, tuple(supplies.get(row.key.id, ())))
             for name, row in waiting.items()
         ]
-        done = _carry_out(moves, run, waiting, decide(jobs, states))
-        states |= done
-        waiting = {name: row for name, row in waiting.items() if name not in done}
-        released += done.values()
-        if not any(state in FINISHED for state in done.values()):
-            break
-    return released
+        ended = _ended(_carry_out(moves, run, waiting, decide(jobs, states)))
+        has_ended |= bool(ended)
+    return has_ended
+
+
+def _around(run: BeltRun, ended: set[str] | None) -> set[str] | None:
+    """Return the jobs that need one of these, with all that they need; None for all jobs."""
+    belt = belt_of(run)
+    if ended is None or belt is None:
+        return None
+    needing = [job for job in belt.jobs if not ended.isdisjoint(job.needs)]
+    return {job.name for job in needing}.union(*(job.needs for job in needing))
 
 
 def _supplies(run: BeltRun, waiting: Mapping[str, _Row]) -> Mapping[UUID, Sequence[Supply]]:
@@ -191,13 +169,30 @@ def _supplies(run: BeltRun, waiting: Mapping[str, _Row]) -> Mapping[UUID, Sequen
     return supplies_of(asked) if asked else {}
 
 
-def _rows(run_id: UUID) -> dict[str, _Row]:
-    columns = ("id", "name", "queue", "needs", "state", "message")
-    rows = JobRun.objects.filter(belt_run_id=run_id).order_by("position").values_list(*columns)
+def _rows(run_id: UUID, names: set[str] | None) -> dict[str, _Row]:
+    """Return the job runs of these names, or of all."""
+    if names is not None and not names:
+        return {}
+    if names is not None and len(names) > _FEW_NAMES:
+        names = None
+    given = {f"name{n}": name for n, name in enumerate(sorted(names or ()))}
+    rows = _ROWS[len(given)].rows(run=run_id, **given)
     return {
         name: _Row(JobKey(id_, name, queue), tuple(needs), JobRunState(state), message)
         for id_, name, queue, needs, state, message in rows
     }
+
+
+def _rows_of(names: int) -> QuerySet[Any, Any]:
+    """Return the query for so many names; 0: for all job runs."""
+    rows: Any = JobRun.objects.filter(belt_run_id=Given("run", UUIDField())).order_by("position")
+    if names:
+        rows = rows.filter(name__in=[Given(f"name{n}", CharField()) for n in range(names)])
+    found: QuerySet[Any, Any] = rows.values_list("id", "name", "queue", "needs", "state", "message")
+    return found
+
+
+_ROWS = [Select(partial(_rows_of, names)) for names in range(_FEW_NAMES + 1)]
 
 
 def _carry_out(
@@ -237,27 +232,22 @@ def _queue(moves: Moves, run: BeltRun, key: JobKey) -> JobRunState:
 
 
 # --- The belt run itself, and who waits for it ----------------------------------------------------
-def _settle(moves: Moves, run: BeltRun, counts: Counter[JobRunState]) -> BeltRunState:
+def _settle(moves: Moves, run: BeltRun, present: Look) -> BeltRunState:
     """Return the state of the belt run, after moving it to its end if all jobs have ended."""
-    present = BeltRunState(run.state)
-    states = [state for state, count in counts.items() if count]
-    if present in BELT_FINISHED or any(state not in FINISHED for state in states):
-        return present
-    state = final_belt_state(states)
-    moves.belt(present, state, Why(Reason.FINISHED))
+    old = BeltRunState(run.state)
+    if old in BELT_FINISHED or present.has_unfinished:
+        return old
+    state = final_belt_state(_states(run.id).values())
+    moves.belt(old, state, Why(Reason.FINISHED))
     return state
 
 
 def _tell_consumers(moves: Moves, run_id: UUID) -> None:
     """Have the belt runs looked at whose jobs wait for values of this one."""
-    waiting = _waiting_consumers(run_id).order_by()
+    waiting = waiting_consumers(run_id).order_by()
     for consumer_run_id in waiting.values_list("consumer__belt_run_id", flat=True).distinct():
         if consumer_run_id != run_id:
             moves.then(look_again(consumer_run_id))
-
-
-def _waiting_consumers(run_id: UUID) -> QuerySet[Supplier]:
-    return Supplier.objects.filter(belt_run_id=run_id, consumer__state=JobRunState.WAITING)
 
 
 def look_again(belt_run_id: UUID, *, delay_s: float = 0) -> Consequence:

@@ -2,7 +2,9 @@
 
 All that moves in a belt run is moved inside ``moving(belt_run_id)``: one transaction that first
 locks the belt run's row, so that transactions of one belt run wait for one another and see what
-those before them did. Locks are taken in one order everywhere: belt run, attempt, job run.
+those before them did. Only the start of an attempt does without that lock: the job run is no nearer
+to its end by it, so that nobody has to see it. Locks are taken in one order everywhere: belt run,
+attempt, job run.
 """
 
 from __future__ import annotations
@@ -107,7 +109,8 @@ class Moves:
 
         ``number`` is that of the attempt which it waits for.
         """
-        available_at = Now() + timedelta(seconds=delay_s)
+        # Without a delay not "now + 0", which on SQLite comes after "now" within a millisecond.
+        available_at = Now() + timedelta(seconds=delay_s) if delay_s else Now()
         if not self.job(key, old, JobRunState.QUEUED, why, available_at=available_at):
             return False
         self.hint(key, number=number, delay_s=delay_s)
@@ -217,13 +220,14 @@ class Moves:
 
 
 @contextmanager
-def moving(belt_run_id: UUID, *, is_new: bool = False) -> Iterator[Moves]:
+def moving(belt_run_id: UUID, *, is_new: bool = False, is_shared: bool = False) -> Iterator[Moves]:
     """Move things in a belt run: a transaction that holds its row, which ``is_new`` inserts itself.
 
-    Nothing of it is kept when the block raises.
+    ``is_shared`` leaves the row to others, for a move after which nothing else in the belt run
+    stands otherwise. Nothing of it is kept when the block raises.
     """
     with transaction.atomic():
-        if not is_new:
+        if not (is_new or is_shared):
             update_where(BeltRun, {"id": belt_run_id}, {"moves": F("moves") + 1})
         moves = Moves(belt_run_id)
         yield moves

@@ -18,11 +18,13 @@ from django.db import connection
 from products.credentials import CredentialMissingError
 from products.errors import PlatformError, UserError
 from products.identifiers import uuid7
+from products.statements import keep_plans
 from runners.assignment import Workbench, build_assignment
 from runners.errors import SetupError
 from runners.executor.removal import remove_tree
 from runners.executor.run import run_assignment
 from runners.executor.shapes import AttemptResult, JobAssignment
+from runners.executor.supervisors import Supervisors
 from runners.executor.traces import remove_traces
 from runners.executor.zygote import ZygoteClient, ZygoteGoneError
 from runners.process import guard
@@ -77,7 +79,8 @@ def run_slot(link: Link, facts: SlotFacts, zygote: ZygoteClient) -> int:
             _sweep(facts, facts.leftover)
             link.send_surely(Swept(facts.leftover))
         _remove_traces(facts)
-        Slot(link, facts, zygote).run()
+        with Supervisors(zygote) as supervisors:
+            Slot(link, facts, supervisors).run()
     except LinkClosedError:
         return 1
     return 0
@@ -105,11 +108,11 @@ def _remove_traces(facts: SlotFacts) -> None:
 class Slot:
     """The rounds of a slot."""
 
-    def __init__(self, link: Link, facts: SlotFacts, zygote: ZygoteClient) -> None:
+    def __init__(self, link: Link, facts: SlotFacts, supervisors: Supervisors) -> None:
         plan = facts.plan
         self._link = link
         self._plan = plan
-        self._zygote = zygote
+        self._supervisors = supervisors
         self._line = SlotLine(link, plan.times["alive"], draining=facts.draining)
         self._outage = Outage()
         self._patience = Patience(self._line, self._outage)
@@ -132,6 +135,7 @@ class Slot:
 
     def _warm_up(self) -> None:
         """Connect before there is a hurry."""
+        keep_plans()
         try:
             connection.ensure_connection()
         except DATABASE_AWAY as error:
@@ -139,6 +143,8 @@ class Slot:
 
     def _work(self, named: UUID | None) -> None:
         sent_at = guard.now()
+        # Forked while the database answers.
+        self._supervisors.prepare()
         claim = self._claim(named)
         while claim is not None:
             self._line.begin(str(claim.attempt_id), str(claim.job_run_id), sent_at)
@@ -199,7 +205,7 @@ class Slot:
         give_up_at = guard.now() + _ZYGOTE_S
         while True:
             try:
-                return run_assignment(assignment, reporter, self._zygote)
+                return run_assignment(assignment, reporter, self._supervisors)
             except ZygoteGoneError:
                 if guard.now() > give_up_at:
                     raise

@@ -9,6 +9,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import CharField, F, UUIDField
 from django.db.models.functions import Now
+from django.db.transaction import TransactionManagementError
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from products.identifiers import uuid7
@@ -90,6 +92,32 @@ def test_what_is_refused_leaves_the_transaction_to_be_rolled_back() -> None:
             insert_rows(OutboxRow, [columns_of(row)])
         assert connection.needs_rollback
         transaction.set_rollback(True)
+
+
+def test_they_are_seen_by_whoever_watches_the_connection() -> None:
+    names = Select(lambda: Product.objects.values_list("name"))
+    names.rows()
+    with CaptureQueriesContext(connection) as watched:
+        names.rows()
+        update_where(Product, {"name": "none"}, {"description": "new"})
+    assert [each["sql"].split()[0] for each in watched] == ["SELECT", "UPDATE"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_they_go_on_over_a_new_connection_when_one_was_closed() -> None:
+    names = Select(lambda: Product.objects.values_list("name"))
+    builders.a_product("one")
+    for _ in range(2):
+        assert [tuple(row) for row in names.rows()] == [("one",)]
+        assert update_where(Product, {"name": "one"}, {"description": "new"}) == 1
+        connection.close()
+
+
+def test_a_transaction_that_is_broken_takes_no_further_statement() -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(TransactionManagementError):
+            update_where(Product, {"name": "one"}, {"description": "new"})
 
 
 def test_what_is_remembered_is_bounded_and_forgets_what_was_used_longest_ago() -> None:
