@@ -21,8 +21,9 @@ from runners.executor.shapes import (
     Orders,
     Timing,
 )
+from runners.executor.supervisors import Supervisors
 from runners.executor.workspace import WorkDirError, prepare_work_dir
-from runners.executor.zygote import ZygoteClient, ZygoteProcess
+from runners.executor.zygote import ZygoteProcess
 from runners.supervisor.kernel import boot_now
 from runners.supervisor.processes import owned_by
 
@@ -80,8 +81,9 @@ def detect(
     with (
         tempfile.TemporaryDirectory(prefix="conveyor-") as folder,
         ZygoteProcess.start(Path(folder)) as zygote,
+        Supervisors(zygote.client()) as supervisors,
     ):
-        prober = _Prober(zygote.client(), work_dir, path)
+        prober = _Prober(supervisors, work_dir, path)
         for isolation in _candidates(job_uid, job_gid, path, hidden):
             found = prober.try_level(isolation)
             facts.append(found)
@@ -141,8 +143,8 @@ class _Silent:
 class _Prober:
     """Runs small jobs and tells how they went."""
 
-    def __init__(self, zygote: ZygoteClient, work_dir: Path, path: str) -> None:
-        self._zygote = zygote
+    def __init__(self, supervisors: Supervisors, work_dir: Path, path: str) -> None:
+        self._supervisors = supervisors
         self._work_dir = work_dir
         self._path = path
 
@@ -176,7 +178,7 @@ class _Prober:
             timing=Timing(grace_s=0.5),
         )
         reporter = _Silent()
-        result = run_assignment(assignment, reporter, self._zygote)
+        result = run_assignment(assignment, reporter, self._supervisors)
         reporter.log(result.last_chunks)
         return result, reporter.text.decode(errors="replace").strip()
 

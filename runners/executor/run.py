@@ -12,6 +12,7 @@ from runners.executor.outputs import Collected, collect
 from runners.executor.shapes import AttemptResult, JobAssignment, Reporter
 from runners.executor.stages import SetupError, StagePlan
 from runners.executor.supervised import Supervised
+from runners.executor.supervisors import Supervisors
 from runners.executor.traces import remove_traces
 from runners.executor.verdicts import (
     FENCED,
@@ -23,13 +24,12 @@ from runners.executor.verdicts import (
     judge_post_run,
 )
 from runners.executor.workspace import Workspace
-from runners.executor.zygote import ZygoteClient
 
 logger = logging.getLogger(__name__)
 
 
 def run_assignment(
-    assignment: JobAssignment, reporter: Reporter, zygote: ZygoteClient
+    assignment: JobAssignment, reporter: Reporter, supervisors: Supervisors
 ) -> AttemptResult:
     """Run an attempt to its end; blocks, and returns when no process and no file of it is left.
 
@@ -37,11 +37,10 @@ def run_assignment(
     that contradicts itself, and whatever the reporter raises, with every process killed first.
     """
     log = JobLog(assignment, reporter.log)
-    with (
-        zygote.supervise() as control,
-        Supervised(control, assignment, reporter, log) as supervised,
-    ):
+    guard = supervisors.take()
+    with Supervised(guard, assignment, reporter, log) as supervised:
         verdict = _run_in_workspace(assignment, reporter, log, supervised)
+    supervisors.give_back(guard)
     return _result(verdict, log)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import selectors
 import socket
 import time
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 from runners.executor.job_log import JobLog
 from runners.executor.shapes import JobAssignment, Reporter, Stream
+from runners.executor.supervisors import Guard
 from runners.executor.verdicts import StageEnd
 from runners.supervisor import wire
 from runners.supervisor.kernel import boot_now
@@ -24,6 +24,7 @@ _READ_BYTES = 64 * 1024
 _ORDERS_PAUSE_S = 0.02
 # How long a supervisor may take to kill its tree when its slot gives up.
 _CLOSING_MS = 30_000
+_STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 _FENCED = ("fenced", "")
 _SUPERVISOR_LOST = StageEnd(None, None, "supervisor-lost")
 
@@ -32,14 +33,16 @@ class Supervised:
     """One supervisor and what goes between it, the job's streams and the reporter."""
 
     def __init__(
-        self, control: socket.socket, assignment: JobAssignment, reporter: Reporter, log: JobLog
+        self, guard: Guard, assignment: JobAssignment, reporter: Reporter, log: JobLog
     ) -> None:
-        self._control = control
+        self._guard = guard
+        guard.attempts += 1
+        self._control = guard.control
         self._control.setblocking(False)
+        self._may_serve_again = _keeps_nothing_of(assignment)
         self._assignment = assignment
         self._reporter = reporter
         self._log = log
-        self._number = 0
         self._running = False
         self._ended: StageEnd | None = None
         self._ordered: tuple[str, str] | None = None
@@ -47,42 +50,35 @@ class Supervised:
         self._longest_s = self._overdue_at = 0.0
         self._asked_at = float("-inf")
         self._orders = reporter.orders()
-        self._selector = selectors.PollSelector()
-        self._selector.register(control, selectors.EVENT_READ, "control")
+        self._poll = select.poll()
+        self._poll.register(self._control, select.POLLIN)
         self._watched = reporter.fileno()
         if self._watched is not None:
-            self._selector.register(self._watched, selectors.EVENT_READ, "orders")
-        timing = assignment.timing
-        self._tell(
-            {
-                "arm": {
-                    "term_s": timing.silence_term_s,
-                    "kill_s": timing.silence_kill_s,
-                    "ticked_at": self._orders.ticked_at,
-                }
-            }
-        )
+            self._poll.register(self._watched, select.POLLIN)
+        self._streams: dict[int, Stream] = {}
+        self._armed = False
 
     def run(self, stage: Stage, *, heed_cancel: bool = True) -> StageEnd:
         """Run a stage and return how it ended, when its tree is dead and its output is logged.
 
         With ``heed_cancel`` false a cancel that was obeyed before does not end this stage too.
         """
-        self._number += 1
+        self._guard.stages += 1
         self._ended = None
         self._ordered = None
         self._heed_cancel = heed_cancel
         self._running = True
         self._longest_s = stage.timeout_s + stage.grace_s
         self._overdue_at = boot_now() + self._assignment.timing.late_s
-        streams = self._start(stage)
+        self._start(stage)
         try:
             end = self._wait()
-            self._drain(streams)
+            self._drain()
         finally:
-            for descriptor in streams:
+            for descriptor in list(self._streams):
                 self._forget(descriptor)
         self._running = False
+        self._may_serve_again &= end.reason == "exited" and self._ordered is None
         self._log.end_stage()
         return end
 
@@ -90,8 +86,8 @@ class Supervised:
         while True:
             self._ask_for_orders()
             self._log.stream.flush_if_due()
-            for key, _events in self._selector.select(self._patience()):
-                self._handle(key)
+            for descriptor, _events in self._poll.poll(self._patience_ms()):
+                self._handle(descriptor)
             if self._ended is not None:
                 return self._ended
             if boot_now() > self._overdue_at:
@@ -105,11 +101,15 @@ class Supervised:
         return StageEnd(None, None, *order) if order else None
 
     def close(self) -> None:
-        """Let the supervisor go; returns when everything below it is dead. May be called twice."""
+        """Return when everything below the supervisor is dead. May be called twice.
+
+        The supervisor is let go, unless all that it ran in this attempt ended by itself: then it
+        has said that it has no child any more, and may serve again.
+        """
         if self._running:
             self._wait_for_its_end()
-        self._let_go()
-        self._selector.close()
+        if self._running or not self._may_serve_again:
+            self._let_go()
 
     def __enter__(self) -> Supervised:
         return self
@@ -120,14 +120,16 @@ class Supervised:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:
+            self._may_serve_again = False
         self.close()
 
     def _let_go(self) -> None:
         """Close the socket: a supervisor that was stuck starts nothing when it wakes up again."""
         self._running = False
-        with suppress(KeyError, ValueError):
-            self._selector.unregister(self._control)
-        self._control.close()
+        if self._control.fileno() >= 0:
+            self._poll.unregister(self._control)
+            self._guard.let_go()
 
     def _wait_for_its_end(self) -> None:
         waiting = select.poll()
@@ -139,9 +141,10 @@ class Supervised:
 
     # The streams
 
-    def _start(self, stage: Stage) -> dict[int, Stream]:
-        ends = [os.pipe2(os.O_CLOEXEC) for _stream in range(2)]
-        order = {"run": {"number": self._number, "stage": stage.to_wire()}}
+    def _start(self, stage: Stage) -> None:
+        ends = [os.pipe2(os.O_CLOEXEC) for _stream in _STREAMS]
+        # In one message: it is obeyed in this order, or not at all.
+        order = {**self._arm(), "run": {"number": self._guard.stages, "stage": stage.to_wire()}}
         try:
             self._control.setblocking(True)
             with suppress(OSError):  # A dead supervisor is seen by the end of its socket.
@@ -150,45 +153,55 @@ class Supervised:
         finally:
             for _read, written in ends:
                 os.close(written)
-        streams: dict[int, Stream] = {ends[0][0]: "stdout", ends[1][0]: "stderr"}
-        for descriptor, stream in streams.items():
+        for (descriptor, _written), stream in zip(ends, _STREAMS, strict=True):
             os.set_blocking(descriptor, False)
-            self._selector.register(descriptor, selectors.EVENT_READ, stream)
-        return streams
+            self._poll.register(descriptor, select.POLLIN)
+            self._streams[descriptor] = stream
 
-    def _read(self, descriptor: int, stream: Stream) -> bool:
+    def _arm(self) -> dict[str, object]:
+        """Return the order to go before the attempt's first stage: nothing is executed until then.
+
+        Later renewals are told as ticks.
+        """
+        if self._armed:
+            return {}
+        self._armed = True
+        timing = self._assignment.timing
+        limits = {"term_s": timing.silence_term_s, "kill_s": timing.silence_kill_s}
+        return {"arm": {**limits, "ticked_at": self._orders.ticked_at}}
+
+    def _read(self, descriptor: int) -> bool:
         """Log a piece of a stream; return False when there is no more for now."""
         try:
             data = os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
             return False
         if data:
-            self._log.write(stream, data)
+            self._log.write(self._streams[descriptor], data)
         else:
-            self._selector.unregister(descriptor)
+            self._forget(descriptor)
         return bool(data)
 
-    def _drain(self, streams: dict[int, Stream]) -> None:
+    def _drain(self) -> None:
         # Not to the end of the stream: a job may have given its descriptor to someone outside.
-        for descriptor, stream in streams.items():
-            if descriptor in self._selector.get_map():
-                while self._read(descriptor, stream):
-                    pass
+        for descriptor in list(self._streams):
+            while self._read(descriptor):
+                pass
 
     def _forget(self, descriptor: int) -> None:
-        with suppress(KeyError):
-            self._selector.unregister(descriptor)
+        del self._streams[descriptor]
+        self._poll.unregister(descriptor)
         os.close(descriptor)
 
     # The supervisor
 
-    def _handle(self, key: selectors.SelectorKey) -> None:
-        if key.data == "control":
-            self._listen()
-        elif key.data == "orders":
+    def _handle(self, descriptor: int) -> None:
+        if descriptor in self._streams:
+            self._read(descriptor)
+        elif descriptor == self._watched:
             self._asked_at = float("-inf")
         else:
-            self._read(key.fd, key.data)
+            self._listen()
 
     def _listen(self) -> None:
         received = wire.receive(self._control)
@@ -196,10 +209,10 @@ class Supervised:
             self._ended = self._bury_alone()
             return
         message = received[0]
-        if message.get("begun") == self._number and self._ordered is None:
+        if message.get("begun") == self._guard.stages and self._ordered is None:
             self._overdue_at = self._late_after(self._longest_s)
         ended = message.get("ended")
-        if ended is not None and ended["number"] == self._number:
+        if ended is not None and ended["number"] == self._guard.stages:
             self._ended = self._read_end(ended)
 
     def _read_end(self, ended: dict[str, Any]) -> StageEnd:
@@ -224,12 +237,12 @@ class Supervised:
 
     # Orders
 
-    def _patience(self) -> float:
+    def _patience_ms(self) -> float:
         now = time.monotonic()
         until = self._asked_at + self._assignment.timing.orders_s
         if self._log.stream.due is not None:
             until = min(until, self._log.stream.due)
-        return max(0.0, min(until - now, self._overdue_at - boot_now()))
+        return max(0.0, min(until - now, self._overdue_at - boot_now())) * 1000
 
     def _ask_for_orders(self, *, now: bool = False) -> None:
         elapsed = time.monotonic() - self._asked_at
@@ -237,7 +250,7 @@ class Supervised:
             ticked_at = self._orders.ticked_at
             self._orders = self._reporter.orders()
             self._asked_at = time.monotonic()
-            if self._orders.ticked_at > ticked_at:
+            if self._armed and self._orders.ticked_at > ticked_at:
                 self._tell({"tick": self._orders.ticked_at})
         if self._running:
             self._pass_on(self._present_order())
@@ -259,3 +272,13 @@ class Supervised:
         if self._orders.cancel is not None and self._heed_cancel:
             return "cancelled", self._orders.cancel
         return None
+
+
+def _keeps_nothing_of(assignment: JobAssignment) -> bool:
+    """Whether no job of this kind can reach its supervisor, or look into a copy of its memory.
+
+    Without isolation they share a user. In a sandbox of the supervisor's own its first process is a
+    copy of the supervisor, which remembers the environment of the attempt before.
+    """
+    isolation = assignment.isolation
+    return isolation.level == "uid" or isolation.bubblewrap is not None

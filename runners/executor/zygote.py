@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from runners.supervisor.zygote import IGNORED
+from runners.supervisor.zygote import UNHEEDED
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NAME = "zygote.sock"
@@ -109,8 +109,8 @@ class ZygoteProcess:
 
 def _spawn(python: str, listener: int) -> subprocess.Popen[bytes]:
     options = [python, "-I", "-S", "-B", "-c", _BOOT]
-    # Signals to the whole group of processes wait until the zygote has learnt to ignore them.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+    # Signals to the whole group of processes wait until the zygote has learnt not to heed them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, UNHEEDED)
     try:
         return subprocess.Popen(
             [*options, str(_ROOT), str(listener), str(os.getpid())],

@@ -164,11 +164,19 @@ class BootTimer:
     def __init__(self) -> None:
         flags = os.O_CLOEXEC | os.O_NONBLOCK
         self.fd = _checked(_libc.timerfd_create(_CLOCK_BOOTTIME, flags), "timerfd_create")
+        self._at: float | None = None
 
-    def set(self, at: float) -> None:
-        """Make ``fd`` readable at the instant ``at`` of CLOCK_BOOTTIME; the past means at once."""
-        at = max(at, 0.000001)
-        whole = int(at)
-        spec = struct.pack("=qqqq", 0, 0, whole, int((at - whole) * 1e9) or 1)
+    def set(self, at: float | None) -> None:
+        """Make ``fd`` readable at the instant ``at`` of CLOCK_BOOTTIME, None: never.
+
+        The past means at once.
+        """
+        if at == self._at:
+            return
+        # Zero would stop the timer.
+        instant = max(at, 0.000001) if at is not None else 0.0
+        whole = int(instant)
+        spec = struct.pack("=qqqq", 0, 0, whole, int((instant - whole) * 1e9))
         result = _libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, spec, None)
         _checked(result, "timerfd_settime")
+        self._at = at

@@ -40,6 +40,8 @@ def enter(mounts: Sequence[Mount], failure: int) -> None:
     kernel.unshare(_NAMESPACES)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     _map_user(uid, gid)
+    # Process 1 stays a copy of the supervisor, into which the job may not look.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     first = os.fork()
     if first:
         os.close(failure)

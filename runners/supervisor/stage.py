@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
@@ -21,18 +20,12 @@ _LIMITS = {
     "file_bytes": resource.RLIMIT_FSIZE,
     "core_bytes": resource.RLIMIT_CORE,
 }
-# Dispositions that Python or the zygote changed and a program must not inherit.
-_RESET = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGCHLD,
-)
 CANNOT_START = 126
+_STREAMS = (1, 2)
+_END_OF_DESCRIPTORS = os.sysconf("SC_OPEN_MAX")
+
+#: What a process does to become a program: the words for a failure, a call and its arguments.
+Step = tuple[str, Callable[..., object], tuple[Any, ...]]
 
 
 class Stage(NamedTuple):
@@ -91,34 +84,40 @@ class Started(NamedTuple):
 
 
 def start(stage: Stage, *, stdout: int, stderr: int) -> Started:
-    """Fork the stage's first process; every guard of the caller must be armed by now."""
-    supervisor = os.getpid()
+    """Fork the stage's first process; every guard of the caller must be armed by now.
+
+    The caller's descriptors 0, 1 and 2 are taken, 0 by /dev/null, and it ignores no signal: what it
+    handles, the kernel sets back when the program is executed.
+    """
+    if stage.no_new_privileges:
+        # Inherited and never lost again; the caller itself gains privileges by no program.
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     failure, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    # Each page of memory that the child is the first to touch has to be copied. So it only makes
+    # calls, which lie here beside each other, found and with all their arguments.
+    steps = (
+        *_keep_only(stdout, stderr, told),
+        ("lead a session", os.setsid, ()),
+        *_limit(stage.limits),
+        *_take_identity(stage),
+        # After the change of user, which clears it.
+        ("die with its supervisor", _die_with, (os.getpid(),)),
+        *_enter(stage, told),
+        (f"execute {stage.argv[0]}", os.execve, (stage.argv[0], stage.argv, stage.environment)),
+    )
     pid = os.fork()
     if pid == 0:
-        _become(stage, (stdout, stderr, told), supervisor)
+        _become(steps, told)
     os.close(told)
     return Started(pid, os.pidfd_open(pid), failure)
 
 
-def _become(stage: Stage, streams: tuple[int, int, int], supervisor: int) -> NoReturn:
-    """Turn the forked child into the program; say on the third stream why it cannot be."""
-    step = "prepare the process"
+def _become(steps: Sequence[Step], told: int) -> NoReturn:
+    """Turn the forked child into the program; say into ``told`` why it cannot be."""
+    step = ""
     try:
-        told = _keep_only(*streams)
-        os.setsid()
-        _restore_signals()
-        _limit(stage.limits)
-        step = "take on the job's user"
-        _take_identity(stage)
-        _die_with(supervisor)
-        if stage.mounts is not None:
-            step = "enter a sandbox of namespaces"
-            namespaces.enter(stage.mounts, told)
-        step = f"enter the folder {stage.folder}"
-        os.chdir(stage.folder)
-        step = f"execute {stage.argv[0]}"
-        os.execve(stage.argv[0], stage.argv, dict(stage.environment))  # noqa: S606 - no shell
+        for step, call, arguments in steps:  # noqa: B007 - told after a failure
+            call(*arguments)
     except BaseException as error:  # The child of a fork must never return to its caller's code.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         with suppress(OSError):
@@ -127,49 +126,48 @@ def _become(stage: Stage, streams: tuple[int, int, int], supervisor: int) -> NoR
         os._exit(CANNOT_START)
 
 
-def _keep_only(stdout: int, stderr: int, told: int) -> int:
-    """Make 0, 1, 2 the program's streams, 3 the failure pipe, and close everything else."""
-    nothing = os.open("/dev/null", os.O_RDONLY)
-    # Moved above the numbers to be taken, so that none overwrites another.
-    high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 4) for each in (nothing, stdout, stderr, told)]
-    for target, source in enumerate(high):
-        os.dup2(source, target, inheritable=target < 3)
-    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-    return 3
+def _keep_only(stdout: int, stderr: int, told: int) -> Iterator[Step]:
+    """Make 1 and 2 the program's streams; close all others but 0 and ``told``."""
+    for target, source in zip(_STREAMS, (stdout, stderr), strict=True):
+        yield "take its streams", os.dup2, (source, target)
+    yield "close what is open", os.closerange, (_STREAMS[-1] + 1, told)
+    yield "close what is open", os.closerange, (told + 1, _END_OF_DESCRIPTORS)
 
 
-def _restore_signals() -> None:
-    for number in _RESET:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def _limit(limits: Mapping[str, int]) -> None:
+def _limit(limits: Mapping[str, int]) -> Iterator[Step]:
     """Lower resource limits; a limit above what the supervisor has stays what it has."""
     for name, value in limits.items():
         which = _LIMITS[name]
         hard = resource.getrlimit(which)[1]
         wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (wanted, wanted))
+        yield f"limit {name}", resource.setrlimit, (which, (wanted, wanted))
 
 
-def _take_identity(stage: Stage) -> None:
+def _take_identity(stage: Stage) -> Iterator[Step]:
     """Become the stage's user for good; root stays root only where the stage names no user."""
-    os.umask(0o077)
-    with suppress(OSError):
-        kernel.write_file("/proc/self/oom_score_adj", _OOM_SCORE)
-    if stage.no_new_privileges:
-        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    yield "be killed first for memory", _prefer_for_killing, ()
     if stage.uid is None:
         return
     gid = stage.uid if stage.gid is None else stage.gid
-    os.setgroups(stage.groups)
-    os.setresgid(gid, gid, gid)
-    os.setresuid(stage.uid, stage.uid, stage.uid)
+    what = "take on the job's user"
+    yield what, os.setgroups, (stage.groups,)
+    yield what, os.setresgid, (gid, gid, gid)
+    yield what, os.setresuid, (stage.uid, stage.uid, stage.uid)
+
+
+def _enter(stage: Stage, told: int) -> Iterator[Step]:
+    if stage.mounts is not None:
+        yield "enter a sandbox of namespaces", namespaces.enter, (stage.mounts, told)
+    yield f"enter the folder {stage.folder}", os.chdir, (stage.folder,)
+
+
+def _prefer_for_killing() -> None:
+    with suppress(OSError):
+        kernel.write_file("/proc/self/oom_score_adj", _OOM_SCORE)
 
 
 def _die_with(supervisor: int) -> None:
-    """Be killed when the supervisor dies; set after the change of user, which clears it."""
+    """Be killed when the supervisor dies."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
         os._exit(CANNOT_START)

@@ -1,12 +1,17 @@
-"""The guard of one attempt: it starts the stages its slot orders and outlives none of them.
+"""The guard of an attempt: it starts the stages its slot orders and outlives none of them.
 
 Every guard is armed before anything of the job is executed: own session, subreaper, not
 readable by others, the dead man's timer on CLOCK_BOOTTIME, the control socket, the death of the
 zygote. When any of them speaks, the whole tree is killed.
 
+A slot may arm the supervisor again for its next attempt. Between two stages it has no child, and
+nothing of the attempt before but what lies forgotten in its memory. While nothing runs, silence
+only disarms it: it then starts nothing until it is armed again.
+
 Orders, each a message of one key:
 
-* ``{"arm": {"term_s", "kill_s", "ticked_at"}}`` first: the limits of silence, in seconds.
+* ``{"arm": {"term_s", "kill_s", "ticked_at"}}`` before the first stage of each attempt: the limits
+  of silence, in seconds.
 * ``{"tick": ticked_at}``: a renewal sent at that instant of CLOCK_BOOTTIME succeeded.
 * ``{"run": {"number", "stage"}}`` with two descriptors, stdout and stderr.
 * ``{"kill": {"reason", "grace_s"}}``: end the present stage.
@@ -34,9 +39,6 @@ from runners.supervisor.processes import (
     signal_processes,
 )
 from runners.supervisor.stage import Stage, Started, start
-
-# How long a supervisor that was not armed waits for its slot.
-_UNARMED_S = 50.0
 
 
 class _Running:
@@ -73,12 +75,13 @@ class Supervisor:
         self._control = control
         self._zygote = zygote
         self._timer = kernel.BootTimer()
-        self._term_s = self._kill_s = _UNARMED_S
-        self._ticked_at = kernel.boot_now()
+        self._armed = False
+        self._term_s = self._kill_s = self._ticked_at = 0.0
         self._running: _Running | None = None
         self._over = False
         self._poll = select.poll()
-        for descriptor in (control.fileno(), zygote, self._timer.fd):
+        # In this order they are heard: what ends everything, then what could begin something.
+        for descriptor in (zygote, self._timer.fd, control.fileno()):
             self._poll.register(descriptor, select.POLLIN)
 
     def serve(self) -> None:
@@ -129,14 +132,25 @@ class Supervisor:
         elif order == "kill":
             self._ask_to_end(details["reason"], details["grace_s"])
         elif order == "arm":
-            self._term_s, self._kill_s = details["term_s"], details["kill_s"]
-            self._ticked_at = details["ticked_at"]
+            self._arm(**details)
         else:
             raise ValueError(f"unknown order {order}")
+
+    def _arm(self, term_s: float, kill_s: float, ticked_at: float) -> None:
+        if self._running:
+            raise ValueError("a stage of the attempt before is still running")
+        self._term_s, self._kill_s, self._ticked_at = term_s, kill_s, ticked_at
+        self._armed = True
 
     def _start(self, details: Mapping[str, Any], descriptors: list[int]) -> None:
         if self._running:
             raise ValueError("a stage is running already")
+        self._check_deadlines()
+        if not self._armed:
+            # The order may have lain unread while this process, or the machine, stood still.
+            self._over = True
+            self._tell_end(details["number"], "silence")
+            return
         stage = Stage.from_wire(details["stage"])
         started = start(stage, stdout=descriptors[0], stderr=descriptors[1])
         self._running = _Running(details["number"], stage, started)
@@ -145,7 +159,9 @@ class Supervisor:
 
     # Deadlines
 
-    def _next_deadline(self) -> float:
+    def _next_deadline(self) -> float | None:
+        if not self._armed:
+            return None
         silent = self._running is not None and self._running.reason == "silence"
         deadlines = [self._ticked_at + (self._kill_s if silent else self._term_s)]
         if self._running:
@@ -158,12 +174,10 @@ class Supervisor:
     def _check_deadlines(self) -> None:
         now = kernel.boot_now()
         running = self._running
-        if now >= self._ticked_at + self._kill_s or (
-            running is None and now >= self._ticked_at + self._term_s
-        ):
+        if running is None:
+            self._armed &= now < self._ticked_at + self._term_s
+        elif now >= self._ticked_at + self._kill_s:
             self._give_up("silence")
-        elif running is None:
-            return
         elif running.kill_at is not None and now >= running.kill_at:
             self._kill_stage(running)
         elif now >= self._ticked_at + self._term_s:
@@ -227,10 +241,15 @@ class Supervisor:
         message = running.started.why_not()
         code = os.waitstatus_to_exitcode(running.statuses[running.started.pid])
         reason = running.reason or ("cannot-start" if message else "exited")
+        self._tell_end(running.number, reason, code=code, message=message)
+
+    def _tell_end(
+        self, number: int, reason: str, *, code: int | None = None, message: str = ""
+    ) -> None:
         ended = {
-            "number": running.number,
-            "code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
+            "number": number,
+            "code": code if code is not None and code >= 0 else None,
+            "signal": -code if code is not None and code < 0 else None,
             "reason": reason,
             "message": message,
         }

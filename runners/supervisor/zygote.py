@@ -22,7 +22,7 @@ from runners.supervisor.supervisor import Supervisor
 
 _CREDENTIALS = struct.Struct("3i")
 #: The service manager signals the whole group when it stops the runner, which then drains.
-IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+UNHEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Zygote:
@@ -56,11 +56,9 @@ class Zygote:
     def _guard(self) -> None:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        for number in IGNORED:
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_nothing()
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         # Untouched objects stay in memory that the forks share.
         gc.collect()
         gc.freeze()
@@ -112,9 +110,23 @@ def _is_of_own_user(peer: socket.socket) -> bool:
     return bool(_CREDENTIALS.unpack(facts)[1] == os.geteuid())
 
 
+def _ignore_nothing() -> None:
+    """Handle what is not to be heeded: a program would inherit what is ignored, not a handler."""
+    for number in signal.valid_signals():
+        if number in (*UNHEEDED, signal.SIGCHLD) or signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, _heed_not)
+
+
+def _heed_not(_number: int, _frame: object) -> None:
+    """Do nothing; a call of the kernel that was interrupted is made again."""
+
+
 def main(listener: int, runner: int) -> None:
     """Serve on the listening socket of that descriptor for the runner of that process id."""
     os.chdir("/")
+    # What jobs inherit: they can read nothing from 0, and make files for themselves alone.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.umask(0o077)
     os.closerange(3, listener)
     os.closerange(listener + 1, os.sysconf("SC_OPEN_MAX"))
     if os.getppid() != runner:

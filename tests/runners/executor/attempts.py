@@ -20,6 +20,7 @@ from runners.executor.shapes import (
     Orders,
     Timing,
 )
+from runners.executor.supervisors import Supervisors
 from runners.executor.zygote import ZygoteClient
 from runners.supervisor.kernel import boot_now
 
@@ -59,6 +60,7 @@ class Recorder:
         self.refuse_log = False
         self.watched = watched
         self.asked = 0
+        self.asked_for: Callable[[], object] = lambda: None
         self.ticked_at: float | None = None
         self._awaited: list[tuple[bytes, Callable[[], object]]] = []
 
@@ -88,6 +90,7 @@ class Recorder:
 
     def orders(self) -> Orders:
         self.asked += 1
+        self.asked_for()
         ticked_at = boot_now() if self.ticked_at is None else self.ticked_at
         return Orders(ticked_at, cancel=self.cancel, stop=self.stop, lost=self.lost)
 
@@ -109,6 +112,7 @@ class Lab:
         self.zygote = zygote
         self.isolation = isolation
         self.reporter = Recorder()
+        self.supervisors: Supervisors | None = None
 
     def assignment(self, script: str, **fields: Any) -> JobAssignment:
         if "language" in fields:
@@ -124,7 +128,12 @@ class Lab:
         return self.run_assignment(self.assignment(script, **fields))
 
     def run_assignment(self, assignment: JobAssignment) -> AttemptResult:
-        result = run_assignment(assignment, self.reporter, self.zygote)
+        """Run it with the supervisors that are kept, else with a supervisor of its own."""
+        if self.supervisors is not None:
+            result = run_assignment(assignment, self.reporter, self.supervisors)
+        else:
+            with Supervisors(self.zygote) as supervisors:
+                result = run_assignment(assignment, self.reporter, supervisors)
         self.reporter.chunks.extend(result.last_chunks)
         return result
 

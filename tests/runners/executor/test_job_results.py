@@ -9,6 +9,7 @@ import pytest
 
 from runners.executor.run import run_assignment
 from runners.executor.shapes import SecretFile, Timing
+from runners.executor.supervisors import Supervisors
 from runners.executor.zygote import ZygoteClient, ZygoteGoneError
 from runners.supervisor.kernel import boot_now
 from tests.runners.executor.attempts import Lab, Recorder, new_token, sleepers
@@ -199,7 +200,7 @@ def test_a_reporter_that_breaks_leaves_no_process(lab: Lab) -> None:
 
 def test_a_missing_zygote_is_told_before_anything_is_done(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(ZygoteGoneError, match="does not answer"):
-        run_assignment(lab.assignment("true"), lab.reporter, ZygoteClient(tmp_path))
+        run_assignment(lab.assignment("true"), lab.reporter, Supervisors(ZygoteClient(tmp_path)))
     assert list(lab.work_dir.iterdir()) == []
 
 

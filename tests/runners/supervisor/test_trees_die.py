@@ -9,12 +9,10 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from runners.executor.run import run_assignment
 from runners.executor.shapes import Limits, Timing
 from runners.executor.workspace import sweep
 from runners.executor.zygote import ZygoteProcess
@@ -58,12 +56,6 @@ echo begun
 def leavers(token: str, then: str, *, cookies: bool = False) -> str:
     script = LEAVERS.replace("env -i ", "") if cookies else LEAVERS
     return f"{script.replace('TOKEN', token)}\n{then}"
-
-
-@pytest.fixture
-def own_zygote(tmp_path: Path) -> Iterator[ZygoteProcess]:
-    with ZygoteProcess.start(tmp_path / "zygote") as process:
-        yield process
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -288,7 +280,8 @@ def test_a_new_zygote_takes_the_place_of_a_dead_one(lab: Lab, tmp_path: Path) ->
         os.kill(first.pid, signal.SIGKILL)
         wait_until(lambda: not first.is_alive(), "the end of the zygote")
         with ZygoteProcess.start(tmp_path) as second:
-            result = run_assignment(lab.assignment("true"), lab.reporter, second.client())
+            lab.zygote = second.client()
+            result = lab.run("true")
     assert result.outcome == "succeeded"
 
 
@@ -297,9 +290,8 @@ def test_a_zygote_ignores_the_signals_that_drain_a_runner(
 ) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(own_zygote.pid, number)
-    assert run_assignment(lab.assignment("true"), lab.reporter, own_zygote.client()).outcome == (
-        "succeeded"
-    )
+    lab.zygote = own_zygote.client()
+    assert lab.run("true").outcome == "succeeded"
 
 
 def test_a_zygote_holds_no_environment_and_cannot_be_read(own_zygote: ZygoteProcess) -> None:
