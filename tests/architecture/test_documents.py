@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from conveyor_site.duties import lanes
 from products.models import OutboxRow
 from runs.states import AttemptState, BeltRunState, JobRunState, Reason
+from tests.api.world import api_routes
 from tests.architecture.error_codes import GROUND, GROUNDS, error_classes, with_table
 from tests.architecture.state_diagram import with_diagrams
 from tests.architecture.tree import APPS, ROOT, document, modules, name_of
@@ -73,6 +74,15 @@ def test_every_code_of_a_refused_request_is_explained() -> None:
     assert len(codes) > 10
     listed = table(document("docs/http-api.md"), "## Errors")
     assert sorted(codes - set(listed)) == []
+
+
+def test_every_address_of_the_api_is_listed() -> None:
+    text = document("docs/http-api.md")
+    routes = [route.removeprefix("api/v1/") for route in api_routes()]
+    paths = [re.sub(r"<\w+:(\w+)>", r"{\1}", route).replace("{pk}", "{id}") for route in routes]
+    assert len(paths) > 20
+    listed = text.replace("`/api/v1/", "`")
+    assert [path for path in paths if f"`{path}`" not in listed] == []
 
 
 def test_every_word_of_the_field_is_in_the_glossary() -> None:
