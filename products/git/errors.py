@@ -38,6 +38,7 @@ class RepositoryTooLargeError(UserError):
     """A repository, or what a run needs of it, is larger than the site allows."""
 
     code = "source.too-large"
+    http_status = 409
 
     def __init__(self, shown_url: str, limit: int) -> None:
         super().__init__(
@@ -51,6 +52,7 @@ class RefMissingError(UserError):
     """A repository has no such branch, tag or commit."""
 
     code = "source.ref-missing"
+    http_status = 409
 
     def __init__(self, ref: str, shown_url: str, known: Collection[str] = ()) -> None:
         super().__init__(
@@ -63,6 +65,7 @@ class CommitMissingError(UserError):
     """A repository does not have a commit, or not any more."""
 
     code = "source.ref-missing"
+    http_status = 409
 
     def __init__(self, commit: str, shown_url: str) -> None:
         super().__init__(
@@ -75,6 +78,7 @@ class EmptyRepositoryError(UserError):
     """A repository has no commit on a default branch."""
 
     code = "source.ref-missing"
+    http_status = 409
 
     def __init__(self, shown_url: str) -> None:
         super().__init__(

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from products.models import Configuration
 from runs.models import BeltRun
 from tests import builders
+from tests.belts.git_repositories import Repository
 from tests.engine import Worker, belt_named, job_of, publish_text, state, states
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -64,6 +68,23 @@ def test_what_cannot_be_started_says_why(caller: Client) -> None:
     assert refused["code"] == "source.none"
     assert "has no source" in refused["message"]
     assert not BeltRun.objects.exists()
+
+
+def test_a_belt_is_started_at_what_its_repository_has(caller: Client, tmp_path: Path) -> None:
+    Configuration.objects.create(allow_local_sources=True)
+    repository = Repository(tmp_path)
+    commit = repository.commit(dedent(FILE))
+    product = belt_named("ours.build").product
+    builders.a_source(product, url=str(repository.bare))
+    path = f"belts/{belt_named('ours.build').pk}/start"
+
+    refused = post(caller, path, 409, ref="mian")
+    assert refused["code"] == "source.ref-missing"
+    assert "main" in refused["message"]
+    assert not BeltRun.objects.exists()
+
+    made = post(caller, path, 201, ref="main")
+    assert (made["commit"], made["branch"]) == (commit, "main")
 
 
 def test_a_belt_run_is_cancelled_once(caller: Client) -> None:
