@@ -8,7 +8,8 @@ the outbox for the reconciler.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,9 +18,13 @@ from django.db import DatabaseError
 
 from products.models import OutboxRow
 from runners.hints import Hint, publish_hints
+from runners.querysets import claiming_slots
 from runners.settings_block import SYSTEM_QUEUE
 
 logger = logging.getLogger(__name__)
+
+#: So many hints of a commit are published without looking for who would hear them.
+_FEW = 4
 
 #: The name of the task that delivers a row; see ``conveyor_site.tasks``.
 DELIVER = "conveyor_site.tasks.deliver"
@@ -57,10 +62,44 @@ class Errand:
 def make_haste(rows: Iterable[Written], **_signal: Any) -> None:
     """Publish what was written; never raises, for the commit that caused it has happened."""
     written = list(rows)
-    hints = [each for each in written if each[1] == OutboxRow.Kind.HINT]
-    taken = publish_hints([hint_of(payload) for _, _, payload in hints])
-    _delete([row_id for row_id, _, _ in hints[:taken]])
+    _tell_runners([each for each in written if each[1] == OutboxRow.Kind.HINT])
     publish_hints([Errand(row_id) for row_id, kind, _ in written if kind != OutboxRow.Kind.HINT])
+
+
+def _tell_runners(written: list[Written]) -> None:
+    """Publish hints and forget those that were taken, and those that no slot is there to hear."""
+    hints = [hint_of(payload) for _, _, payload in written]
+    heard = _heard(hints)
+    taken = publish_hints([hints[n] for n in heard])
+    waiting = set(heard[taken:])
+    if taken:
+        _delete([row_id for n, (row_id, _, _) in enumerate(written) if n not in waiting])
+
+
+def _heard(hints: Sequence[Hint]) -> list[int]:
+    """Return which of the hints are worth publishing.
+
+    A slot that a hint has woken goes on with other job runs until there are none, and one that is
+    busy does so anyway. Of many hints for a queue there need be no more than it has slots.
+    """
+    if len(hints) <= _FEW:
+        return list(range(len(hints)))
+    slots = _slots()
+    told: Counter[str] = Counter()
+    heard = []
+    for n, hint in enumerate(hints):
+        told[hint.queue] += 1
+        if told[hint.queue] <= max(_FEW, slots[hint.queue]):
+            heard.append(n)
+    return heard
+
+
+def _slots() -> Counter[str]:
+    try:
+        return claiming_slots()
+    except DatabaseError as error:
+        logger.warning("Only a few of many hints are published: %s", error)
+        return Counter()
 
 
 def hint_of(payload: Mapping[str, Any]) -> Hint:

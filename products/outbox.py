@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -46,7 +47,7 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
             key=one.key,
             payload=one.payload,
             product_name=one.product_name,
-            due_at=Now() + timedelta(seconds=one.delay_s),
+            due_at=Now() + timedelta(seconds=_wait_s(one)),
         )
         for one in wanted
     ]
@@ -58,3 +59,14 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
     ]
     if at_once:
         transaction.on_commit(lambda: outbox_written.send(sender=OutboxRow, rows=at_once))
+
+
+def _wait_s(one: Consequence) -> float:
+    """Return after how many seconds a row is due to be found by an orchestrator.
+
+    Hints need no delivery but the telling, which the process that commits them does itself. Only
+    those that are still there after a while are another's.
+    """
+    if one.kind == OutboxRow.Kind.HINT and one.delay_s <= 0:
+        return settings.CONVEYOR_TIMES["sweep"]
+    return one.delay_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
@@ -23,8 +24,16 @@ def living_runners() -> QuerySet[Runner]:
 
 def served_queues() -> set[str]:
     """Return the queues from which some living runner still claims."""
+    return set(claiming_slots())
+
+
+def claiming_slots() -> Counter[str]:
+    """Return by queue how many slots, busy ones too, some living runner still fills from it."""
     claiming = living_runners().filter(said=Runner.State.ONLINE, drain_requested_at__isnull=True)
-    return {queue for queues in claiming.values_list("queues", flat=True) for queue in queues}
+    slots: Counter[str] = Counter()
+    for queues, count in claiming.values_list("queues", "slots"):
+        slots.update(dict.fromkeys(queues, count))
+    return slots
 
 
 def known_queues() -> set[str]:

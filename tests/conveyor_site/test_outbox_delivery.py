@@ -88,6 +88,23 @@ def test_a_commit_publishes_its_hints_and_forgets_them(queue: QueueServer) -> No
     assert not OutboxRow.objects.exists()
 
 
+def test_of_many_hints_no_more_are_published_than_slots_could_hear(queue: QueueServer) -> None:
+    builders.a_runner(slots=6)
+    builders.a_runner(queues=["other"], slots=50)
+    write_outbox([hint() for _ in range(9)])
+    assert waiting(queue, "default") == 6
+    assert not OutboxRow.objects.exists()
+
+
+def test_a_hint_is_left_for_a_while_to_the_process_that_committed_it(no_queue: None) -> None:
+    write_outbox([hint()])
+    row = OutboxRow.objects.get()
+    assert seconds_until_due(row) > 0
+    assert publish_due_hints(10) == 0
+    row.refresh_from_db()
+    assert row.tries == 0
+
+
 def test_what_is_rolled_back_is_never_published(queue: QueueServer) -> None:
     with transaction.atomic():
         write_outbox([hint()])
@@ -117,6 +134,7 @@ def test_a_dead_queue_fails_no_commit_and_loses_no_hint(
 ) -> None:
     write_outbox([hint(), hint()])
     assert OutboxRow.objects.count() == 2
+    make_due(*OutboxRow.objects.all())
     assert publish_due_hints(10) == 0
     row = OutboxRow.objects.first()
     assert row is not None
