@@ -191,7 +191,7 @@ def _claim(row: OutboxRow) -> bool:
 
 
 def _claim_s() -> float:
-    return float(settings.CONVEYOR_TIMES["claim_work"])
+    return float(settings.CONVEYOR_TIMES["claim_row"])
 
 
 def _renew(row_id: UUID) -> None:

@@ -56,7 +56,8 @@ _TIMES = {
     "kill_grace": 10,  # between TERM and KILL when a job is cancelled or out of time
     "cancel_force": 60,  # a cancel that its runner did not answer is enforced by the server
     "offline": 45,  # a runner without heartbeat for so long is shown as offline
-    "claim_work": 60,  # outbox rows and duties are claimed for so long
+    "claim_work": 60,  # duties are claimed for so long
+    "claim_row": 20,  # ... and outbox rows, again and again while they are delivered
 }
 CONVEYOR_TIMES: dict[str, float] = {
     name: seconds / CONVEYOR_TIME_SCALE for name, seconds in _TIMES.items()

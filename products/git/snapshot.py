@@ -56,7 +56,7 @@ def fetch_file(
     mirrors.mkdir(mode=0o700, parents=True, exist_ok=True)
     remove_unused(mirrors)
     with (
-        tempfile.TemporaryDirectory(prefix=READ, dir=mirrors) as folder,
+        tempfile.TemporaryDirectory(prefix=READ, dir=mirrors, ignore_cleanup_errors=True) as folder,
         open_access(url, credential, mirrors) as (address, access),
     ):
         repository = Path(folder)
@@ -107,18 +107,18 @@ class _Snapshot:
 
     def fetch_commit(self, commit: str) -> None:
         """Fetch a commit with its folders, and with its files from a server that cannot filter."""
-        words = ["--depth=1", f"--filter={_FILTER}"]
-        self._fetch([*words], f"+{commit}:refs/heads/snapshot", self._allowance.room_bytes)
+        what = f"+{commit}:refs/heads/snapshot"
+        self._fetch(["--depth=1"], what, self._allowance.room_bytes)
 
     def fetch_blob(self, blob: str) -> None:
         """Fetch the content of a file unless it has come with its commit."""
         if not has_object(self._repository, blob):
-            self._fetch([f"--filter={_FILTER}"], blob, _PACK_OF_ONE)
+            self._fetch([], blob, _PACK_OF_ONE)
 
     def _fetch(self, words: Sequence[str], what: str, file_bytes: int) -> None:
         quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
         run_git(
-            ["fetch", *quiet, *words, "--end-of-options", _REMOTE, what],
+            ["fetch", *quiet, *words, f"--filter={_FILTER}", "--end-of-options", _REMOTE, what],
             cwd=self._repository,
             access=self._access,
             timeout_s=self._allowance.left_s,

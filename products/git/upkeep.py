@@ -108,8 +108,9 @@ def remove_unused(mirrors: Path) -> None:
         return
     stamp.touch(mode=0o600)
     for path in list(mirrors.iterdir()):
-        if path.name.startswith((NEW, READ, OLD)) and _unused_s(path) > _LEFT_BEHIND_S:
-            shutil.rmtree(path, ignore_errors=True)
+        if path.name.startswith((NEW, READ, OLD)):
+            if _unused_s(path) > _LEFT_BEHIND_S:
+                shutil.rmtree(path, ignore_errors=True)
         elif path.suffix == ".git" and path.is_dir() and _unused_s(path) > _KEPT_S:
             _remove(path)
 
@@ -117,7 +118,7 @@ def remove_unused(mirrors: Path) -> None:
 def _remove(mirror: Path) -> None:
     aside = mirror.with_name(f"{OLD}{mirror.name}")
     with alone_with(mirror, patience_s=0) as lock:
-        if lock is None:
+        if lock is None or not mirror.is_dir():
             return
         shutil.rmtree(aside, ignore_errors=True)
         mirror.rename(aside)

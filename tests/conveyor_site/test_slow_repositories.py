@@ -184,7 +184,7 @@ def test_a_claim_lasts_as_long_as_the_delivery_is_at_work(
     (slow, _), (server, _) = pushed, servers
     slow.push(1)
     server.trickle()
-    settings.CONVEYOR_TIMES = {**settings.CONVEYOR_TIMES, "claim_work": 2.0}
+    settings.CONVEYOR_TIMES = {**settings.CONVEYOR_TIMES, "claim_row": 2.0}
     [row] = slow.rows()
     with beside(lambda: deliver(row.id)):
         until(server.state.waits.is_set, "the delivery waits for the slow server")
