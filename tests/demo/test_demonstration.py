@@ -21,6 +21,8 @@ from tests.waiting import until
 pytestmark = pytest.mark.processes
 
 PATIENCE_S = 240.0
+#: Without a queue all goes on, by polling, which nobody would see.
+MISSED = re.compile("queue cannot be used|no queue yet|doorbell ended")
 
 
 def descendants(pid: int) -> set[int]:
@@ -100,6 +102,12 @@ class Demonstration:
             query = "SELECT value FROM runs_output WHERE name = ?"
             return database.execute(query, [name]).fetchall()
 
+    def complaints(self) -> list[str]:
+        """Return what the logs of its parts say of a queue that is missed."""
+        logs = [path.read_text() for path in (self.folder / "data" / "logs").glob("*.log")]
+        assert len(logs) == 2
+        return [line for log in logs for line in log.splitlines() if MISSED.search(line)]
+
     def close(self) -> None:
         for process in self.started:
             process.kill()
@@ -172,6 +180,7 @@ def test_a_site_shows_a_merge_and_stays_until_it_is_interrupted(
 
     assert process.wait(PATIENCE_S) == 0
     assert "Conveyor has ended." in demonstration.said
+    assert demonstration.complaints() == []
 
 
 def test_a_later_start_makes_nothing_anew_and_dies_with_all_that_it_started(
