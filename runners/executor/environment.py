@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pwd
 from collections.abc import Mapping
+from functools import cache
 
 from runners.executor.outputs import FILE
 from runners.executor.shapes import JobAssignment
@@ -38,7 +39,7 @@ def job_environment(
     """
     facts = {f"CONVEYOR_{key.upper()}": value for key, value in assignment.facts.items()}
     return {
-        "LANG": "C.UTF-8",
+        **_locale(assignment.environment),
         "SHELL": "/bin/sh",
         **assignment.environment,
         **secret_paths,
@@ -48,6 +49,17 @@ def job_environment(
     }
 
 
+def _locale(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return what makes text UTF-8 unless the author chose a locale; all else of it is C's.
+
+    LANG would mean the same, and make each program that heeds it read twelve files more.
+    """
+    if any(name == "LANG" or name.startswith("LC_") for name in chosen):
+        return {}
+    return {"LC_CTYPE": "C.UTF-8"}
+
+
+@cache
 def _user_name(uid: int | None) -> str:
     if uid is None:
         return _USER

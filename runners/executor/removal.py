@@ -20,7 +20,7 @@ def remove_tree(parent: int, name: str, *, alive: Callable[[], object] = lambda:
     mounted there stays and raises OSError, as does what the kernel refuses to remove; a name that
     is gone is no error. ``alive`` is called for every entry, since a large tree takes long.
     """
-    if _remove_at_once(parent, name):
+    if _remove_at_once(parent, name, is_folder=True):
         return
     folder = _open_folder(parent, name)
     if folder is None:
@@ -45,10 +45,10 @@ class _Removal:
         """Remove everything in an open folder; return True if deep parts were moved to the top."""
         moved = False
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries]
-        for name in names:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_folder in found:
             self._alive()
-            if _remove_at_once(folder, name):
+            if _remove_at_once(folder, name, is_folder=is_folder):
                 continue
             if depth >= _DEEPEST:
                 self._move_up(folder, name)
@@ -77,8 +77,22 @@ class _Removal:
             os.rename(name, free, src_dir_fd=folder, dst_dir_fd=self._top)
 
 
-def _remove_at_once(parent: int, name: str) -> bool:
-    """Remove a file or an empty folder; return False for a folder that is not empty."""
+def _remove_at_once(parent: int, name: str, *, is_folder: bool) -> bool:
+    """Remove a file or an empty folder; return False for a folder that is not empty.
+
+    ``is_folder`` says what it was when last seen, and so what to try first.
+    """
+    if is_folder:
+        try:
+            os.rmdir(name, dir_fd=parent)
+        except FileNotFoundError:
+            return True
+        except NotADirectoryError:
+            pass
+        except OSError:
+            return False
+        else:
+            return True
     try:
         os.unlink(name, dir_fd=parent)
     except FileNotFoundError:

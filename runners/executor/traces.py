@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
+from time import time_ns
 
 from runners.executor.removal import remove_tree
 from runners.supervisor import ipc
 
 #: Folders in which everybody may make files.
 OPEN_TO_ALL = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")  # noqa: S108 - not used
+# The clock of files may be coarse: what changes within this time may look as if it had not.
+_SETTLED_NS = 1_000_000_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+# How a folder looked when it was seen to hold nothing of the user: {(user, path): look}.
+_clean: dict[tuple[int, str], Hashable] = {}
 
 
 def remove_traces(uid: int, *, alive: Callable[[], object] = lambda: None) -> None:
@@ -25,21 +32,32 @@ def remove_traces(uid: int, *, alive: Callable[[], object] = lambda: None) -> No
         with suppress(FileNotFoundError, NotADirectoryError):
             folder = os.open(path, _FOLDER)
             try:
-                _remove_from(folder, uid, alive)
+                _clear(folder, path, uid, alive)
             finally:
                 os.close(folder)
 
 
-def _remove_from(folder: int, uid: int, alive: Callable[[], object]) -> None:
+def _clear(folder: int, path: str, uid: int, alive: Callable[[], object]) -> None:
+    """Remove what the user owns in an open folder, unless nothing was put in since it was clean."""
+    begun_at = time_ns()
+    facts = os.fstat(folder)
+    # No user can set back this time, which each entry that is made or moved into it renews.
+    look = (facts.st_dev, facts.st_ino, facts.st_ctime_ns, facts.st_size, facts.st_nlink)
+    if _clean.get((uid, path)) == look:
+        return
+    own = _entries_of(folder, uid)
+    if not own and facts.st_ctime_ns < begun_at - _SETTLED_NS:
+        _clean[uid, path] = look
     # In such a folder only its owner, who has no process any more, can put another in its place.
-    with os.scandir(folder) as entries:
-        own = [each.name for each in entries if _is_of(each, uid)]
     for name in own:
         remove_tree(folder, name, alive=alive)
 
 
-def _is_of(entry: os.DirEntry[str], uid: int) -> bool:
-    try:
-        return entry.stat(follow_symlinks=False).st_uid == uid
-    except FileNotFoundError:
-        return False
+def _entries_of(folder: int, uid: int) -> list[str]:
+    own = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_uid == uid:
+                    own.append(entry.name)
+    return own

@@ -20,8 +20,11 @@ from pathlib import Path
 
 from runners.executor.removal import remove_tree
 from runners.supervisor.processes import sweep as sweep_processes
+from runners.supervisor.wire import write_all
 
 FOLDERS = ("workspace", "home", "tmp", "output", "script")
+# Those that the runner writes to or reads from, which it holds open.
+_OURS_TOO = ("output", "script")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -65,8 +68,10 @@ class Workspace:
         if not _ATTEMPT.fullmatch(attempt_id):
             raise ValueError(f"{attempt_id!r} is no UUID and cannot name an attempt")
         self.path = work_dir / attempt_id
+        self._prefix = str(self.path)
         self._owner = None if uid is None else (uid, uid if gid is None else gid)
         self._folders: dict[str, int] = {}
+        self._known: list[tuple[str, str]] = []
         os.mkdir(self.path, 0o700)  # noqa: PTH102 - one call, in the path of every job
         try:
             self._fill()
@@ -78,8 +83,11 @@ class Workspace:
         top = self._folders[""] = os.open(self.path, _FOLDER)
         for name in FOLDERS:
             os.mkdir(name, 0o700, dir_fd=top)
-            self._folders[name] = os.open(name, _FOLDER, dir_fd=top)
-            self._give(self._folders[name])
+            if name in _OURS_TOO:
+                self._folders[name] = os.open(name, _FOLDER, dir_fd=top)
+            if self._owner is not None:
+                # Nobody else can be here yet, to put something in its place.
+                os.chown(name, *self._owner, dir_fd=top, follow_symlinks=False)
         self._give(top)
 
     def _give(self, descriptor: int) -> None:
@@ -88,21 +96,27 @@ class Workspace:
 
     def folder(self, name: str) -> str:
         """Return the path of one of ``FOLDERS``, as the job sees it."""
-        return f"{self.path}/{name}"
+        return f"{self._prefix}/{name}"
 
     def write(self, folder: str, name: str, content: bytes, *, mode: int = 0o400) -> str:
-        """Write a file for the job and return its path; raise ValueError for a name with a path."""
+        """Write a file for the job into ``output`` or ``script`` and return its path.
+
+        Raises ValueError for a name with a path.
+        """
         if not _FILE.fullmatch(name):
             raise ValueError(f"{name!r} cannot name a file")
         descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=self._folders[folder])
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
-            file.write(content)
+        self._known.append((folder, name))
+        try:
+            write_all(descriptor, content)
             os.fchmod(descriptor, mode)
             self._give(descriptor)
-        return f"{self.path}/{folder}/{name}"
+        finally:
+            os.close(descriptor)
+        return f"{self._prefix}/{folder}/{name}"
 
     def read(self, folder: str, name: str, *, limit_bytes: int) -> bytes | None:
-        """Return what the job wrote into a file, or None when there is none.
+        """Return what the job wrote into a file of ``output``, or None when there is none.
 
         Raises NotReadableError for a symlink, a hard link, a pipe, another user's file, and for
         more than ``limit_bytes``.
@@ -113,6 +127,7 @@ class Workspace:
             return None
         except OSError as error:
             raise NotReadableError("it is not a plain file") from error
+        self._known.append((folder, name))
         try:
             self._check(os.fstat(descriptor))
             content = os.read(descriptor, limit_bytes + 1)
@@ -132,10 +147,30 @@ class Workspace:
 
         ``alive`` is called for every entry.
         """
+        only_known = self._remove_known()
         for descriptor in self._folders.values():
             os.close(descriptor)
         self._folders.clear()
-        _remove_beneath(self.path.parent, self.path.name, alive)
+        if not only_known:
+            _remove_beneath(self.path.parent, self.path.name, alive)
+
+    def _remove_known(self) -> bool:
+        """Remove what is known to be there; return False when there is anything else.
+
+        Most jobs leave nothing, so that nothing needs to be looked for. No symlink is followed: a
+        name means an entry of a folder that is open, and another thing in its place is left.
+        """
+        if len(self._folders) <= len(_OURS_TOO):
+            return False
+        try:
+            for folder, name in self._known:
+                os.unlink(name, dir_fd=self._folders[folder])
+            for name in FOLDERS:
+                os.rmdir(name, dir_fd=self._folders[""])
+            os.rmdir(self.path)  # noqa: PTH106 - as above
+        except OSError:
+            return False
+        return True
 
 
 def leftovers(work_dir: Path) -> list[str]:

@@ -40,20 +40,20 @@ def _objects_of(uid: int) -> Iterator[tuple[str, int]]:
     """Yield (kind, id) of the System V objects that ``uid`` made."""
     for kind in _KINDS:
         try:
-            lines = kernel.read_file(f"/proc/sysvipc/{kind}").decode().splitlines()
+            names, *lines = kernel.read_file(f"/proc/sysvipc/{kind}").splitlines()
         except FileNotFoundError:
             continue
-        names = lines[0].split()
-        for line in lines[1:]:
-            facts = dict(zip(names, line.split(), strict=False))
-            if str(uid) in (facts["uid"], facts["cuid"]):
+        for line in lines:
+            facts = dict(zip(names.split(), line.split(), strict=False))
+            if uid in (int(facts[b"uid"]), int(facts[b"cuid"])):
                 yield kind, int(line.split()[1])
 
 
 def _has_keys(uid: int) -> bool:
     """Return whether the kernel knows of keys of ``uid``; where it does not tell, it has none."""
     try:
-        lines = kernel.read_file("/proc/key-users").decode().splitlines()
+        users = kernel.read_file("/proc/key-users")
     except FileNotFoundError:
         return False
-    return any(line.partition(":")[0].strip() == str(uid) for line in lines)
+    # A user's line begins with the number in a column of at least five.
+    return b"\n%5d:" % uid in b"\n" + users

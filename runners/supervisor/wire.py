@@ -28,7 +28,7 @@ def send(peer: socket.socket, message: Mapping[str, Any], descriptors: Sequence[
         return
     memory = os.memfd_create("conveyor-message", os.MFD_CLOEXEC)
     try:
-        _write_all(memory, payload)
+        write_all(memory, payload)
         socket.send_fds(peer, [_IN_FILE], [*descriptors, memory])
     finally:
         os.close(memory)
@@ -51,7 +51,7 @@ def receive(peer: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     descriptors = _descriptors_in(extra)
     if payload == _IN_FILE:
         payload = _read_memory(descriptors.pop())
-    message = json.loads(payload)
+    message = json.loads(payload.decode())
     if isinstance(message, dict):
         return message, descriptors
     raise ValueError("a message is an object")
@@ -65,7 +65,8 @@ def _descriptors_in(extra: Sequence[tuple[int, int, bytes]]) -> list[int]:
     return list(found)
 
 
-def _write_all(descriptor: int, payload: bytes) -> None:
+def write_all(descriptor: int, payload: bytes) -> None:
+    """Write all of it, however many calls that takes; raise OSError as the disk does."""
     view = memoryview(payload)
     while view:
         view = view[os.write(descriptor, view) :]

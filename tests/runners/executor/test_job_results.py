@@ -237,6 +237,13 @@ def test_the_environment_is_built_from_nothing(lab: Lab, monkeypatch: pytest.Mon
     assert "CONVEYOR_DATABASE_URL" not in shown
 
 
+def test_text_is_utf_8_unless_the_author_chose_a_locale(lab: Lab) -> None:
+    script = 'word=né; echo "${#word} ${LANG-none} ${LC_CTYPE-none}"'
+    for environment in ({}, {"LANG": "C"}, {"LC_ALL": "C"}):
+        lab.run(script, environment=environment)
+    assert lab.reporter.text("stdout").splitlines() == ["2 none C.UTF-8", "3 C none", "3 none none"]
+
+
 def test_a_large_environment_reaches_the_job(lab: Lab) -> None:
     environment = {f"V{number}": "x" * 30000 for number in range(8)}
     lab.run("echo ${#V0} ${#V7}", environment=environment)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from runners.executor.traces import OPEN_TO_ALL, remove_traces
 from runners.supervisor import ipc
-from tests.runners.executor.attempts import JOB_UID, Lab
+from tests.runners.executor.attempts import JOB_UID, Lab, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: jobs with their own user")
 
@@ -78,6 +79,19 @@ def test_what_others_have_there_stays(folder: Path) -> None:
         assert left_of(JOB_UID + 7) == []
     finally:
         mine.unlink()
+
+
+def test_a_folder_that_was_clean_before_is_looked_into_again_once_it_changed() -> None:
+    uid, place = JOB_UID + 9, Path("/var/tmp")
+    wait_until(lambda: time.time() > place.stat().st_ctime + 1.1, "a pause in what others do there")
+    for _time in range(2):
+        remove_traces(uid)
+        make = f"import os; os.mkdir('{place}/left-{uid}')"
+        subprocess.run(
+            ["/usr/bin/python3", "-c", make], check=True, user=uid, group=uid, extra_groups=[]
+        )
+        remove_traces(uid)
+        assert left_of(uid) == []
 
 
 def test_objects_of_root_are_never_removed() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from runners.executor.supervisors import Supervisors
 from runners.executor.zygote import ZygoteProcess
+from runners.supervisor.processes import children_of
+from tests.runners.executor.attempts import wait_until
 from tests.runners.executor.conftest import lab, lab_of_each_level, work_dir, zygote
 
 __all__ = ["lab", "lab_of_each_level", "own_zygote", "work_dir", "zygote"]
@@ -15,6 +18,10 @@ __all__ = ["lab", "lab_of_each_level", "own_zygote", "work_dir", "zygote"]
 
 @pytest.fixture
 def own_zygote(tmp_path: Path) -> Iterator[ZygoteProcess]:
-    """Give a zygote whose supervisors are the test's alone."""
+    """Give a zygote that is ready, and whose supervisors are the test's alone."""
     with ZygoteProcess.start(tmp_path / "zygote") as process:
+        with Supervisors(process.client()) as supervisors:
+            supervisors.prepare()
+            wait_until(lambda: children_of(process.pid), "the zygote's readiness")
+        wait_until(lambda: not children_of(process.pid), "the end of its first supervisor")
         yield process
