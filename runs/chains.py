@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from runs.models import BeltRun, Edge
-from runs.states import BELT_FINISHED, BeltRunState
+from runs.models import BeltRun, Edge, JobRun
+from runs.states import BELT_FINISHED, BeltRunState, JobRunState
 
 #: More of a chain is not shown; ``Configuration.max_runs_per_root`` is about as much.
 LONGEST = 500
@@ -86,7 +86,10 @@ def whole_chain(run: BeltRun) -> QuerySet[BeltRun]:
 
 @dataclass(frozen=True, slots=True)
 class ChainState:
-    """Where a chain stands; ``version`` differs whenever something has moved in it."""
+    """Where a chain stands; ``version`` differs whenever something has moved in it.
+
+    A start counts no move, and makes one job run more that is running.
+    """
 
     version: str
     is_open: bool
@@ -98,8 +101,9 @@ def state_of(chain: QuerySet[BeltRun]) -> ChainState:
     sums = chain.aggregate(
         runs=Count("id"), moves=Sum("moves"), unfinished=Count("id", filter=unfinished)
     )
+    running = JobRun.objects.filter(belt_run__in=chain, state=JobRunState.RUNNING).count()
     pending = Edge.objects.filter(upstream__in=chain, started__isnull=True, closed_at__isnull=True)
     return ChainState(
-        version=f"{sums['runs']}.{sums['moves'] or 0}",
+        version=f"{sums['runs']}.{sums['moves'] or 0}.{running}",
         is_open=bool(sums["unfinished"]) or pending.exists(),
     )

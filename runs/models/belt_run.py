@@ -21,7 +21,8 @@ class BeltRun(models.Model):
 
     The cause is an event, an upstream belt run, a person, or the belt run that it repeats. A
     repeat keeps the number and counts up the round. ``moves`` is counted up by every transaction
-    that moves something in the run, which makes those transactions wait for one another.
+    that moves something in the run, but for starts: it makes those transactions wait for one
+    another.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
