@@ -20,6 +20,7 @@ from belts.spec import parse_belt_text
 from conveyor_site.deliver import deliver
 from products.identifiers import uuid7
 from products.models import OutboxRow, Product
+from products.statements import update_where
 from runs.attempts import Claim, NextClaim, RunnerFacts, claim_job_run
 from runs.begin import start_attempt
 from runs.finish import AttemptEnd, Finished, finish_attempt
@@ -185,15 +186,14 @@ def work_off(
     """Let every job succeed until nothing is left to do; return how many there were."""
     done = 0
     while True:
-        if deliveries:
-            deliver_all()
         claim = worker.claim()
-        if claim is None:
+        if claim is None and not (deliveries and deliver_all()):
             return done
-        assert start_attempt(claim.attempt_id, isolation="uid")
-        name = JobRun.objects.values_list("name", flat=True).get(id=claim.job_run_id)
-        worker.end(claim.attempt_id, outputs=outputs(name))
-        done += 1
+        if claim is not None:
+            assert start_attempt(claim.attempt_id, isolation="uid")
+            name = JobRun.objects.values_list("name", flat=True).get(id=claim.job_run_id)
+            worker.end(claim.attempt_id, outputs=outputs(name))
+            done += 1
 
 
 # Time and deliveries
@@ -203,11 +203,14 @@ def deliver_all() -> int:
     """Deliver all that is in the outbox, due or not, and what that makes; return how much."""
     delivered = 0
     for _ in range(_ROUNDS):
-        OutboxRow.objects.filter(kind=OutboxRow.Kind.HINT).delete()
-        rows = OutboxRow.objects.order_by("id")
-        rows.update(due_at=Now() - timedelta(seconds=1), claimed_until=None)
-        ids = list(rows.values_list("id", flat=True))
-        done = sum(deliver(row_id) for row_id in ids)
+        kinds = dict(OutboxRow.objects.order_by("id").values_list("id", "kind"))
+        others = [row_id for row_id, kind in kinds.items() if kind != OutboxRow.Kind.HINT]
+        if len(others) < len(kinds):
+            OutboxRow.objects.filter(kind=OutboxRow.Kind.HINT).delete()
+        if not others:
+            return delivered
+        OutboxRow.objects.update(due_at=Now() - timedelta(seconds=1), claimed_until=None)
+        done = sum(deliver(row_id) for row_id in others)
         delivered += done
         if not done:
             return delivered
@@ -222,7 +225,7 @@ def pass_time(seconds: float, *, only: Sequence[type[models.Model]] = ()) -> Non
         ]
         if moments:
             earlier = {name: F(name) - timedelta(seconds=seconds) for name in moments}
-            model._default_manager.update(**earlier)
+            update_where(model, {}, earlier)
 
 
 def _models() -> list[type[models.Model]]:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from uuid import UUID
 
+from django.db.models import Prefetch, QuerySet
+
 from belts.definitions import spec_of
 from belts.spec.references import job_references
 from belts.spec.shapes import JobSpec
@@ -19,7 +21,7 @@ from products.models import OutboxRow
 from runs.edges import ENDS
 from runs.inputs import supplies_of
 from runs.logs import read_log
-from runs.models import Attempt, BeltRun, Consumption, Edge, JobRun, Output, RunEvent
+from runs.models import Attempt, BeltRun, Consumption, Edge, JobRun, LogChunk, RunEvent
 from runs.readiness import WaitingJob, decide
 from runs.states import (
     ATTEMPT_MOVES,
@@ -51,20 +53,36 @@ def assert_invariants(*, drained: bool = False) -> None:
 
 
 def _wrong_now() -> Iterator[str]:
-    for run in BeltRun.objects.select_related("belt__product", "definition"):
-        rows = list(JobRun.objects.filter(belt_run=run).order_by("position"))
+    with_log = set(LogChunk.objects.order_by().values_list("attempt_id", flat=True).distinct())
+    for run in _whole_runs():
+        rows = list(run.job_runs.all())
         yield from _wrong_history(run, rows)
         yield from _wrong_sum(run, rows)
         yield from _wrong_edges(run, rows)
         for row in rows:
-            attempts = list(Attempt.objects.filter(job_run=row).order_by("number"))
+            attempts = list(row.attempts.all())
             job = _job_of(run, row)
             yield from _wrong_attempts(row, attempts)
             yield from _wrong_tries(row, attempts, job)
-            yield from _wrong_values(row, attempts, job)
+            yield from _wrong_values(run, row, attempts, job)
+            for attempt in attempts:
+                if attempt.log_sha256 or attempt.id in with_log:
+                    yield from _wrong_log(attempt)
         yield from _forgotten(run, rows)
-    for attempt in Attempt.objects.all():
-        yield from _wrong_log(attempt)
+
+
+def _whole_runs() -> QuerySet[BeltRun]:
+    """Return all belt runs with all that hangs on them, read in one query for each kind of row."""
+    runs: QuerySet[BeltRun] = BeltRun.objects.select_related("belt__product", "definition")
+    return runs.prefetch_related(
+        Prefetch("job_runs", JobRun.objects.order_by("position")),
+        Prefetch("job_runs__attempts", Attempt.objects.order_by("number")),
+        Prefetch("job_runs__consumed", Consumption.objects.select_related("output")),
+        "job_runs__outputs",
+        Prefetch("run_events", RunEvent.objects.order_by("id")),
+        Prefetch("edges", Edge.objects.select_related("started__belt__product")),
+        Prefetch("downstream_runs", BeltRun.objects.select_related("belt__product")),
+    )
 
 
 def _job_of(run: BeltRun, row: JobRun) -> JobSpec:
@@ -78,7 +96,7 @@ def _job_of(run: BeltRun, row: JobRun) -> JobSpec:
 def _wrong_history(run: BeltRun, rows: Iterable[JobRun]) -> Iterator[str]:
     """The events of a row are its moves, one after the other, and no final state ever changed."""
     events: dict[UUID | None, list[RunEvent]] = defaultdict(list)
-    for event in RunEvent.objects.filter(belt_run=run).order_by("id"):
+    for event in run.run_events.all():
         events[event.job_run_id].append(event)
     belt_table = {str(old): set(map(str, new)) for old, new in BELT_MOVES.items()}
     table = {str(old): set(map(str, new)) for old, new in MOVES.items()}
@@ -114,6 +132,8 @@ def _wrong_sum(run: BeltRun, rows: list[JobRun]) -> Iterator[str]:
 def _forgotten(run: BeltRun, rows: list[JobRun]) -> Iterator[str]:
     """No job waits that could go on, unless a row of the outbox will look at it."""
     waiting = [row for row in rows if row.state == S.WAITING]
+    if not waiting:
+        return
     supplies = supplies_of([row.id for row in waiting])
     jobs = [
         WaitingJob(row.name, tuple(row.needs), tuple(supplies.get(row.id, ()))) for row in waiting
@@ -166,26 +186,27 @@ def _wrong_tries(row: JobRun, attempts: list[Attempt], job: JobSpec) -> Iterator
         yield f"I6 {row} is cancelled and nobody asked for it."
 
 
-def _wrong_values(row: JobRun, attempts: list[Attempt], job: JobSpec) -> Iterator[str]:
+def _wrong_values(
+    run: BeltRun, row: JobRun, attempts: list[Attempt], job: JobSpec
+) -> Iterator[str]:
     """Outputs come with success, all of them; a job was queued with all that it consumes."""
-    outputs = list(Output.objects.filter(job_run=row))
+    outputs = list(row.outputs.all())
     declared = sorted(each.name for each in job.outputs)
     expected = declared if row.state == S.SUCCEEDED and row.reason != Reason.REUSED else []
     if sorted(each.name for each in outputs) != expected:
         yield f"I6 {row} is {row.state} with outputs {[each.name for each in outputs]}."
     if outputs and {each.attempt_id for each in outputs} != {attempts[-1].id}:
         yield f"I6 {row} has outputs that its last attempt did not hand on."
-    consumed = list(Consumption.objects.filter(consumer=row).select_related("output"))
-    wanted = set(job_references(job)) if _had_been_queued(row) else set()
+    consumed = list(row.consumed.all())
+    queued = any(
+        each.job_run_id == row.id and each.new == S.QUEUED for each in run.run_events.all()
+    )
+    wanted = set(job_references(job)) if queued else set()
     if {each.variable for each in consumed} != wanted:
         yield f"I6 {row} received {[each.reference for each in consumed]}."
     for each in consumed:
         if each.output is not None and each.output.value != each.value:
             yield f"I6 {row} received another value of {each.reference} than was handed on."
-
-
-def _had_been_queued(row: JobRun) -> bool:
-    return RunEvent.objects.filter(job_run=row, new=S.QUEUED).exists()
 
 
 def _wrong_log(attempt: Attempt) -> Iterator[str]:
@@ -206,7 +227,7 @@ def _wrong_log(attempt: Attempt) -> Iterator[str]:
 # --- Edges ----------------------------------------------------------------------------------------
 def _wrong_edges(run: BeltRun, rows: list[JobRun]) -> Iterator[str]:
     states = {row.name: row.state for row in rows}
-    for edge in Edge.objects.filter(upstream=run).select_related("started__belt__product"):
+    for edge in run.edges.all():
         due = _is_due(edge, states, run.state)
         if edge.fired_at is not None and not due:
             yield f"I8 {edge} fired though its moment has not come."
@@ -228,10 +249,13 @@ def _is_due(edge: Edge, states: dict[str, str], state: str) -> bool:
 
 
 def _wrong_start(edge: Edge, run: BeltRun) -> Iterator[str]:
-    downstream = BeltRun.objects.filter(
-        upstream=run, belt__product__name=edge.product_name, belt__name=edge.belt_name
-    )
-    count = downstream.count()
+    pair = (edge.product_name, edge.belt_name)
+    downstream = [
+        each
+        for each in run.downstream_runs.all()
+        if (each.belt.product.name, each.belt.name) == pair
+    ]
+    count = len(downstream)
     if count > 1 or (count and edge.fired_at is None):
         yield f"I8 {edge} has started {count} runs."
     if edge.started_id and [each.id for each in downstream] != [edge.started_id]:
