@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Event
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import transaction
 
 from products.models import OutboxRow
-from runs.attempts import Claim
+from runs.attempts import Claim, renew_leases
 from runs.begin import start_attempt
 from runs.cancel import cancel_belt_run, cancel_job_run
 from runs.errors import RunFinishedError
@@ -17,6 +19,7 @@ from runs.logs import ChunkToStore, append_chunks
 from runs.models import Attempt, BeltRun, JobRun, LogChunk, Output, RunEvent
 from tests.engine import Worker, an_end, job_of, publish_text, start, start_text, state, states
 from tests.invariants import assert_invariants
+from tests.races.locks import until_somebody_waits
 from tests.waiting import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -109,6 +112,48 @@ def test_a_start_and_the_loss_of_the_attempt_do_not_both_happen() -> None:
         assert states(run)["compile"] == expected
         if not started:
             cancel_belt_run(run, by="a test")
+
+
+def test_who_loses_an_attempt_that_starts_at_this_very_moment_ends_what_has_started() -> None:
+    """A start does not wait for who holds the belt run, so it may come after that has looked."""
+    run = start_text(ONE)
+    attempt_id = Worker().claimed(run, "compile")
+    begun = Event()
+
+    def start_slowly() -> None:
+        with transaction.atomic():
+            assert start_attempt(attempt_id, isolation="uid")
+            begun.set()
+            until_somebody_waits()
+
+    def lose() -> bool:
+        assert begun.wait(10)
+        return lose_attempt(attempt_id, "It was lost.")
+
+    assert at_once(start_slowly, lose) == [None, True]
+    assert states(run)["compile"] == "errored"
+    assert RunEvent.objects.filter(job_run__belt_run=run, new="running").count() == 1
+
+
+def test_a_cancel_that_comes_while_an_attempt_starts_is_told_to_its_runner() -> None:
+    run = start_text(ONE)
+    worker = Worker()
+    attempt_id, row = worker.claimed(run, "compile"), job_of(run, "compile")
+    begun = Event()
+
+    def start_slowly() -> None:
+        with transaction.atomic():
+            assert start_attempt(attempt_id, isolation="uid")
+            begun.set()
+            until_somebody_waits()
+
+    def cancel() -> None:
+        assert begun.wait(10)
+        cancel_job_run(row, by="Eve")
+
+    assert at_once(start_slowly, cancel) == [None, None]
+    assert states(run)["compile"] == "running"
+    assert renew_leases(worker.id, [attempt_id]).cancelled == {attempt_id}
 
 
 def test_a_cancel_and_an_end_leave_one_state_for_good() -> None:

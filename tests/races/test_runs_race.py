@@ -7,7 +7,6 @@ from functools import partial
 from threading import Event
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 
 from belts.models import Belt, Trigger
@@ -45,7 +44,8 @@ from tests.engine import (
     work_off,
 )
 from tests.invariants import assert_invariants
-from tests.waiting import at_once, until
+from tests.races.locks import until_somebody_waits
+from tests.waiting import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -297,7 +297,7 @@ def test_who_announces_queued_jobs_again_holds_none_while_it_waits_for_another(f
                 assert moves.job(key, S.QUEUED, S.CANCELLED, why, cancel_requested_at=Now())
                 if number == 0:
                     held.set()
-                    _until_somebody_waits()
+                    until_somebody_waits()
 
     def announce() -> int:
         assert held.wait(10)
@@ -306,17 +306,3 @@ def test_who_announces_queued_jobs_again_holds_none_while_it_waits_for_another(f
     moved, announced = at_once(move, announce)
     assert raised([moved, announced]) == []
     assert Worker().claim() is not None
-
-
-def _until_somebody_waits() -> None:
-    """Wait until another connection waits for a lock of this one; SQLite has no such view."""
-    if connection.vendor != "postgresql":
-        return
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-
-    def somebody() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(waiting)
-            return bool(cursor.fetchone()[0])
-
-    until(somebody, "somebody waits for a row of this transaction")
