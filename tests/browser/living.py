@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from products.models import Membership, Product
 from tests.own_database import REPOSITORY
 from tests.postgres import free_port
+from tests.waiting import until
 
 PASSWORD = "kestrel-over-the-belt-7"
 FLAGS = (
@@ -27,6 +29,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+#: Of a start on a busy machine.
+PATIENCE_S = 120.0
 NARROW = {"width": 390, "height": 844}
 WIDE = {"width": 1280, "height": 900}
 _VIOLATIONS = """
@@ -53,10 +57,15 @@ class LiveSite:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Start both; whoever awaits what they do waits for them as well."""
+        """Start both and wait for the pages; what a runner does is awaited by who wants it."""
         isolation = ("--isolation", "uid") if os.geteuid() == 0 else ()
         self._start("orchestrator", "--port", str(self._port))
         self._start("runner", "--slots", "2", "--name", "here", *isolation)
+        until(self._answers, "the orchestrator answers", patience_s=PATIENCE_S)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
     def _start(self, *arguments: str) -> None:
         with (self._folder / f"{arguments[0]}.log").open("wb") as log:
