@@ -237,6 +237,12 @@ def test_the_environment_is_built_from_nothing(lab: Lab, monkeypatch: pytest.Mon
     assert "CONVEYOR_DATABASE_URL" not in shown
 
 
+def test_a_job_blocks_and_ignores_no_signal(lab_of_each_level: Lab) -> None:
+    lab_of_each_level.run("grep -E '^Sig(Blk|Ign)' /proc/self/status")
+    lines = lab_of_each_level.reporter.text("stdout").splitlines()
+    assert [int(line.split()[1], 16) for line in lines] == [0, 0]
+
+
 def test_text_is_utf_8_unless_the_author_chose_a_locale(lab: Lab) -> None:
     script = 'word=né; echo "${#word} ${LANG-none} ${LC_CTYPE-none}"'
     for environment in ({}, {"LANG": "C"}, {"LC_ALL": "C"}):
