@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from products.models import OutboxRow
+from runs.logs import read_log
 from runs.models import Attempt, BeltRun, JobRun
 from tests.conveyor_site.living import LivingOrchestrator
 from tests.engine import publish_text, start
@@ -17,7 +18,7 @@ from tests.waiting import until
 
 NAMES = ("first", "second", "third")
 JOBS_A_BELT = 20
-LINES = "".join(f"line {number}\n" for number in range(20))
+LINES = b"".join(b"line %d\n" % number for number in range(20))
 PATIENCE_S = 90
 
 
@@ -62,10 +63,10 @@ class StormySite(Site):
     def start_jobs(self, count: int) -> list[JobRun]:
         """Start so many jobs, in runs of some belts."""
         names = [f"job-{number}" for number in range(count)]
-        for name in names:
+        for path in [self.history / each for name in names for each in (name, f"{name}.log")]:
             # Each attempt has a user of its own.
-            (self.history / name).touch()
-            (self.history / name).chmod(0o666)
+            path.touch()
+            path.chmod(0o666)
         lines = ["product: storm", "belts:"]
         for number, name in enumerate(names):
             if number % JOBS_A_BELT == 0:
@@ -77,12 +78,13 @@ class StormySite(Site):
         return list(JobRun.objects.order_by("id"))
 
     def _script(self, name: str) -> str:
+        """Return commands that note when they begin and end, and all that they say, first."""
         history = self.history / name
-        said = f"echo $CONVEYOR_ATTEMPT $(date +%s.%N) >> {history}"
-        count = "for n in $(seq 0 19); do echo line $n; done"
+        noted = f"$CONVEYOR_ATTEMPT $(date +%s.%N) >> {history}"
+        said = f"do echo line $n >> {history}.log; echo line $n; done"
         return (
-            f"{said.replace('echo', 'echo begin')}; {count}; sleep 0.1; "
-            f"{said.replace('echo', 'echo end')}"
+            f"echo begin {noted}; for n in $(seq 0 9); {said}; sleep 0.1; "
+            f"for n in $(seq 10 19); {said}; echo end {noted}"
         )
 
     def unfinished(self) -> list[JobRun]:
@@ -108,12 +110,22 @@ class StormySite(Site):
         # No job asks for another try, so that attempts cannot overlap either.
         assert len(begun) <= 1, f"{row.name} began more than once: {words}"
         assert set(ended) <= set(begun)
+        for each in Attempt.objects.filter(job_run=row):
+            self._compare_log(row, each, has_begun=str(each.id) in begun)
         if row.state == "succeeded":
             [attempt] = Attempt.objects.filter(job_run=row, state="succeeded")
             assert ended == [str(attempt.id)]
-            assert self.log(row) == LINES
+            assert self._said(row) == _stored(attempt) == LINES
         else:
             assert (row.state, row.reason) == ("errored", "runner-lost"), row.message
+
+    def _compare_log(self, row: JobRun, attempt: Attempt, *, has_begun: bool) -> None:
+        """What is stored of an attempt, however it ended, is how that began which it said."""
+        stored, said = _stored(attempt), self._said(row) if has_begun else b""
+        assert said.startswith(stored), f"{attempt} said {said!r}, and stored is {stored!r}."
+
+    def _said(self, row: JobRun) -> bytes:
+        return (self.history / f"{row.name}.log").read_bytes()
 
     def _folders(self, ids: list[str]) -> list[Path]:
         return [path for path in self.work_dir.rglob("*") if path.name in ids and path.is_dir()]
@@ -122,6 +134,12 @@ class StormySite(Site):
         """End all that the test has started."""
         self.kill_orchestrators()
         super().close()
+
+
+def _stored(attempt: Attempt) -> bytes:
+    """Return what the attempt's commands wrote, without what the platform says."""
+    pieces = read_log(attempt, limit=1_000_000)
+    return b"".join(piece.data for piece in pieces if piece.stream != "control")
 
 
 def _is_whole(runner: LivingRunner) -> bool:
