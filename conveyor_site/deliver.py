@@ -49,7 +49,7 @@ _ERROR_LENGTH = 2000
 #: More tries than this make the wait no longer.
 _DOUBLINGS = 10
 #: What took more seconds lets others go first for as long as it took.
-SLOW_S = 5.0
+SLOW_S = 15.0
 #: So many due rows are looked through for those of different products.
 _SEEN = 1000
 #: So often is a claim renewed before it would run out.

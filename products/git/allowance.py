@@ -14,12 +14,16 @@ class Allowance:
     """So many seconds from when it is made, and so many bytes.
 
     Whatever is done with one allowance shares its time, however many steps it takes; what a slow or
-    hostile server sends cannot last longer or grow larger.
+    hostile server sends cannot last longer or grow larger. ``way_out`` is a sentence that says how
+    a server that is only slow is given more time.
     """
 
-    def __init__(self, seconds: float = HISTORY_S, room_bytes: int = ROOM_BYTES) -> None:
+    def __init__(
+        self, seconds: float = HISTORY_S, room_bytes: int = ROOM_BYTES, *, way_out: str = ""
+    ) -> None:
         self.seconds = seconds
         self.room_bytes = room_bytes
+        self.way_out = way_out
         self._until = time.monotonic() + seconds
 
     @property

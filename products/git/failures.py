@@ -87,6 +87,9 @@ def failed(url: str, error: GitFailedError, allowance: Allowance) -> ConveyorErr
     """Return the error of what was fetched within the allowance."""
     if is_too_large(error):
         return RepositoryTooLargeError(shown(url), allowance.room_bytes)
+    if error.timed_out:
+        why = f"it was not done within {allowance.seconds:.0f} s. It is looked at again."
+        return SourceUnreachableError(shown(url), f"{why} {allowance.way_out}".rstrip())
     return unreachable(url, error, timeout_s=allowance.seconds)
 
 

@@ -9,6 +9,10 @@ from django.conf import settings
 from products.configuration import current
 from products.git.allowance import Allowance
 
+_MORE_TIME = (
+    "If it needs longer, an administrator can allow that: admin, Configuration, Read timeout s."
+)
+
 
 def mirrors_folder() -> Path:
     """Return the folder of the orchestrator's own mirrors."""
@@ -18,7 +22,7 @@ def mirrors_folder() -> Path:
 def allowed_for_file() -> Allowance:
     """Return what reading one file may take, beginning now."""
     site = current()
-    return Allowance(site.read_timeout_s, site.repository_limit_bytes)
+    return Allowance(site.read_timeout_s, site.repository_limit_bytes, way_out=_MORE_TIME)
 
 
 def allowed_for_history() -> Allowance:
