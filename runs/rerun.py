@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import IntegrityError
-from django.db.models import Max
+from django.db.models import F, Max
 
+from belts.models import Belt
 from products.configuration import current
 from products.identifiers import uuid7
 from runs.creation import new_job_run
@@ -21,9 +21,6 @@ from runs.models import BeltRun, Edge, JobRun, RunEvent, Supplier
 from runs.release import belt_of, follow_up, look_again, read_run
 from runs.states import BeltRunState, JobRunState, Reason
 from runs.transitions import Why, moving
-
-#: Rounds that are made at the same instant try for the next number.
-_TRIES = 20
 
 
 def rerun_belt_run(
@@ -47,15 +44,10 @@ def rerun_belt_run(
         raise NothingToRerunError(present)
     _check_resolved(present)
     name = by or (user.get_username() if user is not None else "") or "somebody"
-    for _ in range(_TRIES):
-        again = _round(present, user, name, continue_downstream=continue_downstream)
-        try:
-            _insert(present, again, name, only_failed=only_failed)
-        except IntegrityError:
-            continue
-        again.refresh_from_db()
-        return again
-    raise RunUnfinishedError(present)
+    again = _round(present, user, name, continue_downstream=continue_downstream)
+    _insert(present, again, name, only_failed=only_failed)
+    again.refresh_from_db()
+    return again
 
 
 def _check_resolved(run: BeltRun) -> None:
@@ -67,14 +59,11 @@ def _check_resolved(run: BeltRun) -> None:
 
 
 def _round(run: BeltRun, user: Any, name: str, *, continue_downstream: bool) -> BeltRun:
-    rounds = BeltRun.objects.filter(belt_id=run.belt_id, number=run.number)
-    newest = rounds.aggregate(newest=Max("round"))["newest"] or run.round
     return BeltRun(
         id=uuid7(),
         belt=run.belt,
         definition=run.definition,
         number=run.number,
-        round=newest + 1,
         started_by=user if getattr(user, "pk", None) else None,
         cause=f"{run} again, asked for by {name}."[:500],
         root_id=run.root_id_or_own,
@@ -96,6 +85,7 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
     if belt is None:
         raise BeltMissingError(run.belt.product.name, run.belt.name, [], run.commit)
     with moving(again.id, is_new=True) as moves:
+        again.round = _next_round(run)
         again.save(force_insert=True)
         moves.begun(Why(Reason.CREATED, again.cause, name))
         former = {job_run.name: job_run for job_run in JobRun.objects.filter(belt_run=run)}
@@ -103,7 +93,8 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
         configuration = current()
         for position, job in enumerate(belt.jobs):
             job_run = new_job_run(again, job, position, configuration)
-            rows.append(_first(job_run, former.get(job.name), only_failed=only_failed))
+            kept = former.get(job.name) if only_failed else None
+            rows.append(_first(job_run, kept, run.round))
         moves.insert(rows)
         suppliers = _copied_suppliers(run, [row[0] for row in rows if not row[0].reused_from_id])
         Supplier.objects.bulk_create(suppliers)
@@ -116,12 +107,21 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
             moves.then(look_again(again.id, delay_s=1))
 
 
+def _next_round(run: BeltRun) -> int:
+    # Taking the belt's row first puts the creations of its runs in turn.
+    Belt.objects.filter(pk=run.belt_id).update(last_number=F("last_number"))
+    rounds = BeltRun.objects.filter(belt_id=run.belt_id, number=run.number)
+    newest: int = rounds.aggregate(newest=Max("round"))["newest"] or run.round
+    return newest + 1
+
+
 def _first(
-    job_run: JobRun, former: JobRun | None, *, only_failed: bool
+    job_run: JobRun, kept: JobRun | None, round_kept: int
 ) -> tuple[JobRun, JobRunState, Why]:
-    if only_failed and former is not None and former.state == JobRunState.SUCCEEDED:
-        job_run.reused_from_id = former.reused_from_id or former.id
-        sentence = f"Kept from round {former.belt_run.round}."
+    """Return a job run in its first state: that of the round before if it is ``kept`` and good."""
+    if kept is not None and kept.state == JobRunState.SUCCEEDED:
+        job_run.reused_from_id = kept.reused_from_id or kept.id
+        sentence = f"Kept from round {round_kept}."
         return job_run, JobRunState.SUCCEEDED, Why(Reason.REUSED, sentence)
     return job_run, JobRunState.WAITING, Why(Reason.CREATED)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from belts.models import Belt
 from runs.cancel import cancel_belt_run
@@ -109,6 +111,24 @@ def test_only_what_did_not_succeed_is_done_again_and_kept_outputs_are_taken_by_r
     assert job_of(again, "pack").consumed.get().output == Output.objects.get(name="FILE")
     Worker().do(again, "pack", PACK="p")
     assert state(again) == "succeeded"
+
+
+def test_a_repeat_that_keeps_many_jobs_asks_no_more_of_the_database_for_each() -> None:
+    def statements(jobs: int) -> int:
+        names = [f"{{name: j{n}, commands: a}}" for n in range(jobs)]
+        run = start_text(
+            f"product: wide{jobs}\nbelts: [{{name: build, jobs: [{', '.join(names)}]}}]"
+        )
+        worker = Worker()
+        for number in range(jobs - 1):
+            worker.do(run, f"j{number}")
+        worker.do(run, f"j{jobs - 1}", "failed")
+        rerun_belt_run(run, only_failed=True)
+        with CaptureQueriesContext(connection) as seen:
+            rerun_belt_run(run, only_failed=True)
+        return len(seen)
+
+    assert statements(3) == statements(7)
 
 
 def test_what_was_kept_once_is_kept_again_from_where_it_came() -> None:
