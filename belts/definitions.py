@@ -79,8 +79,10 @@ def definition_at(product: Product, commit: str) -> Definition:
     with its problems, FileMissingError where the commit has no file, and SourceUnreachableError.
     May go to the source's repository, so it is not for within a transaction.
     """
+    if not commit or not product.is_file_managed:
+        return current_definition(product)
     source = Source.objects.filter(product=product).select_related("credential").first()
-    if not commit or source is None or not product.is_file_managed:
+    if source is None:
         return current_definition(product)
     known = CommitFile.objects.filter(product=product, commit=commit).defer("text")
     row = known.select_related("definition").first()

@@ -36,6 +36,7 @@ from runners.process.slot_line import SlotLine
 from runners.sources import checkout_for
 from runs.attempts import Claim, place_of_attempt
 from runs.models import BeltRun, Consumption
+from runs.release import frozen_run
 from runs.transitions import JobKey
 
 #: So many belt runs are kept; a slot works on few at a time.
@@ -105,7 +106,7 @@ class Workbench:
 
 
 def _read_run(belt_run_id: UUID) -> RunFacts:
-    belt_run = BeltRun.objects.select_related("definition", "belt__product").get(id=belt_run_id)
+    belt_run = frozen_run(belt_run_id)
     belt = spec_of(belt_run.definition).belt(belt_run.belt.name)
     jobs = {job.name: JobPlan.of(job) for job in belt.jobs} if belt is not None else {}
     return RunFacts(belt_run, jobs)

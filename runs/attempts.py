@@ -112,28 +112,28 @@ def claim_job_run(
     and None once the attempt that it made has ended.
     """
     for _ in range(_ROUNDS):
-        if _is_used(nonce):
-            return claim_of(nonce)
         found = candidates(runner, queues, job_run_id=job_run_id)
-        claim = _claim_first(found, runner, nonce)
-        if claim is not None or len(found) < _CANDIDATES:
+        try:
+            claim = _claim_first(found, runner, nonce)
+        except IntegrityError:
+            # The same call was made before, and had an effect.
+            if not _is_used(nonce):
+                raise
+            break
+        if claim is not None:
             return claim
-    return None
+        if len(found) < _CANDIDATES:
+            break
+    return claim_of(nonce)
 
 
 def _claim_first(found: Sequence[Candidate], runner: RunnerFacts, nonce: UUID) -> Claim | None:
     """Claim the first of the candidates in which nobody was quicker."""
-    try:
-        for candidate in found:
-            with moving(candidate.belt_run_id) as moves:
-                claim = claim_candidate(moves, candidate, runner, nonce)
-            if claim is not None:
-                return claim
-    except IntegrityError:
-        # A call whose answer was lost may still have been at it.
-        if not _is_used(nonce):
-            raise
-        return claim_of(nonce)
+    for candidate in found:
+        with moving(candidate.belt_run_id) as moves:
+            claim = claim_candidate(moves, candidate, runner, nonce)
+        if claim is not None:
+            return claim
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, UUIDField
 
 from belts.definitions import spec_of
 from belts.models import Belt, Definition
@@ -19,6 +19,7 @@ from belts.spec.shapes import BeltSpec, JobSpec
 from products.configuration import current
 from products.identifiers import uuid7
 from products.models import Configuration
+from products.statements import Given, Select
 from runs.causes import causes_of
 from runs.edges import plan_edges
 from runs.errors import BeltMissingError, UnresolvedError
@@ -125,10 +126,9 @@ def _insert(
     with moving(run_id, is_new=True) as moves:
         # Taking the belt's row first puts the creations of its runs in turn.
         Belt.objects.filter(pk=new.belt.pk).update(last_number=F("last_number") + 1)
-        number = Belt.objects.values_list("last_number", flat=True).get(pk=new.belt.pk)
+        [number] = _NUMBER.row(belt=new.belt.pk)
         run = _belt_run(run_id, new, number)
-        run.save(force_insert=True)
-        moves.begun(Why(Reason.CREATED, new.cause, new.by))
+        moves.begin(run, Why(Reason.CREATED, new.cause, new.by))
         rows = _job_runs(run, belt, chosen, problems)
         moves.insert(rows)
         edges = plan_edges(
@@ -144,6 +144,11 @@ def _insert(
             moves.then(look_again(run_id, delay_s=1))
     run.refresh_from_db()
     return run
+
+
+_NUMBER = Select(
+    lambda: Belt.objects.filter(id=Given("belt", UUIDField())).order_by().values_list("last_number")
+)
 
 
 def _belt_run(run_id: UUID, new: NewRun, number: int) -> BeltRun:

@@ -86,8 +86,7 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
         raise BeltMissingError(run.belt.product.name, run.belt.name, [], run.commit)
     with moving(again.id, is_new=True) as moves:
         again.round = _next_round(run)
-        again.save(force_insert=True)
-        moves.begun(Why(Reason.CREATED, again.cause, name))
+        moves.begin(again, Why(Reason.CREATED, again.cause, name))
         former = {job_run.name: job_run for job_run in JobRun.objects.filter(belt_run=run)}
         rows = []
         configuration = current()

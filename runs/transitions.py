@@ -184,8 +184,10 @@ class Moves:
         """Have something happen once this is committed."""
         self._consequences.append(consequence)
 
-    def begun(self, why: Why) -> None:
-        """Record that the belt run was inserted in its first state."""
+    def begin(self, run: BeltRun, why: Why) -> None:
+        """Insert the belt run in its first state."""
+        run.state = BeltRunState.PENDING
+        insert_rows(BeltRun, [columns_of(run)])
         self._event("", BeltRunState.PENDING, why)
 
     def close(self) -> None:
