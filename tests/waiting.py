@@ -15,13 +15,15 @@ PATIENCE_S = 30.0
 Result = TypeVar("Result")
 
 
-def until(done: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:
+def until(
+    done: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S, every_s: float = 0.01
+) -> None:
     """Wait until ``done`` returns something true; fail with ``what`` when it does not come."""
     deadline = time.monotonic() + patience_s
     while not done():
         if time.monotonic() > deadline:
             raise AssertionError(f"It did not come to pass in {patience_s:g} s: {what}.")
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 def at_once(*calls: Callable[[], Result]) -> list[Result | Exception]:
