@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import UUIDField
 
 from belts.alignment import Changes, align_rows
 from belts.commit_files import own_problems, store_commit_file
@@ -16,6 +17,7 @@ from belts.spec.shapes import BeltFile, digest
 from products.git.files import read_belt_file
 from products.models import Product, Source
 from products.remembered import Remembered
+from products.statements import Given, SelectOne
 
 _REMEMBERED = 256
 
@@ -65,10 +67,22 @@ def current_definition(product: Product) -> Definition:
 
     Raises NoDefinitionError when nothing has been published yet.
     """
-    definition = Definition.objects.filter(current_of=product).first()
+    definition = _CURRENT.get(product=product.pk)
     if definition is None:
         raise NoDefinitionError(product.name)
     return definition
+
+
+_CURRENT = SelectOne(
+    Definition,
+    lambda columns: (
+        Definition.objects.filter(current_of_id=Given("product", UUIDField()))
+        .order_by()
+        .values_list(*columns)
+    ),
+    # It is large, and mostly known already.
+    without=["document"],
+)
 
 
 def definition_at(product: Product, commit: str) -> Definition:

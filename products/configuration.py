@@ -5,11 +5,17 @@ from __future__ import annotations
 from django.conf import settings
 
 from products.models import Configuration
+from products.statements import SelectOne
 
 
 def current() -> Configuration:
     """Return the site's configuration: the stored row, or the defaults where there is none."""
-    return Configuration.objects.filter(pk=1).first() or Configuration()
+    return _CURRENT.get() or Configuration()
+
+
+_CURRENT = SelectOne(
+    Configuration, lambda columns: Configuration.objects.filter(pk=1).values_list(*columns)
+)
 
 
 def public_url() -> str:

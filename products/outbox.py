@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from products.identifiers import uuid7
 from products.models import OutboxRow
 from products.signals import outbox_written
+from products.statements import columns_of, insert_rows
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Consequence:
     payload: dict[str, Any] = field(default_factory=dict)
     delay_s: float = 0
     product_name: str = ""
+
+
+#: So many rows are inserted by a statement that is compiled already.
+_FEW = 4
 
 
 def write_outbox(consequences: Iterable[Consequence]) -> None:
@@ -51,7 +56,10 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
         )
         for one in wanted
     ]
-    OutboxRow.objects.bulk_create(rows, ignore_conflicts=True)
+    if len(rows) > _FEW:
+        OutboxRow.objects.bulk_create(rows, ignore_conflicts=True)
+    else:
+        insert_rows(OutboxRow, [columns_of(row) for row in rows], ignore_conflicts=True)
     at_once = [
         (row.id, str(row.kind), row.payload)
         for row, one in zip(rows, wanted, strict=True)

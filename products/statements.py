@@ -8,11 +8,12 @@ database receives is the same. For the few statements that every job needs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models.constants import OnConflict
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 from products.remembered import Remembered
@@ -50,6 +51,7 @@ class Given(Expression):
 
 
 Parameters = Sequence[Any]
+Row = TypeVar("Row", bound=Model)
 
 
 def _filled(database: Any, parameters: Parameters, values: Mapping[str, Any]) -> list[Any]:
@@ -88,6 +90,34 @@ class Select:
         sql, parameters = compiler.as_sql()
         converters = compiler.get_converters([each[0] for each in compiler.select])
         return sql, parameters, compiler, converters
+
+
+class SelectOne(Generic[Row]):
+    """A query for one row of a model, as an instance; ``build`` is told which columns to read.
+
+    ``without`` are fields that are read when they are asked for.
+    """
+
+    def __init__(
+        self,
+        model: type[Row],
+        build: Callable[[list[str]], QuerySet[Any, Any]],
+        *,
+        without: Collection[str] = (),
+    ) -> None:
+        self._model = model
+        self._build = build
+        self._without = without
+        self._select = Select(lambda: self._build(self._columns()))
+
+    def get(self, **values: Any) -> Row | None:
+        """Return the instance, None if there is none."""
+        row = self._select.row(**values)
+        return self._model.from_db(DEFAULT_DB_ALIAS, self._columns(), row) if row else None
+
+    def _columns(self) -> list[str]:
+        fields = self._model._meta.concrete_fields
+        return [field.attname for field in fields if field.name not in self._without]
 
 
 # --- Writing --------------------------------------------------------------------------------------
@@ -138,16 +168,19 @@ def _field(model: type[Model], name: str) -> Any:
     return model._meta.get_field(name)
 
 
-def insert_rows(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_rows(
+    model: type[Model], rows: Sequence[Mapping[str, Any]], *, ignore_conflicts: bool = False
+) -> None:
     """Insert rows that all have values for the same fields; all others have the database's default.
 
-    Values may be expressions.
+    Values may be expressions. ``ignore_conflicts`` leaves out rows that are there already.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    key = (database.vendor, model, "insert", *(tuple(_shape(row)) for row in rows))
+    on_conflict = OnConflict.IGNORE if ignore_conflicts else None
+    key = (database.vendor, model, "insert", on_conflict, *(tuple(_shape(row)) for row in rows))
     statement = _statements.get(key)
     if statement is None:
-        statement = _compiled_insert(model, rows)
+        statement = _compiled_insert(model, rows, on_conflict)
         _statements.put(key, statement)
     values = {f"{name}{n}": value for n, row in enumerate(rows) for name, value in row.items()}
     _execute(database, *statement, values)
@@ -159,13 +192,13 @@ def columns_of(row: Model) -> dict[str, Any]:
 
 
 def _compiled_insert(
-    model: type[Model], rows: Sequence[Mapping[str, Any]]
+    model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict: OnConflict | None
 ) -> tuple[str, Parameters]:
     objects = [
         model(**{name: _placed(model, name, f"{name}{n}", value) for name, value in row.items()})
         for n, row in enumerate(rows)
     ]
-    query: Any = InsertQuery(model)
+    query: Any = InsertQuery(model, on_conflict=on_conflict)
     # Raw: what a field makes of its value when it is saved, it has made of it already.
     query.insert_values([_field(model, name) for name in rows[0]], objects, raw=True)
     [(sql, parameters)] = query.get_compiler(connection.alias).as_sql()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import CharField, QuerySet
 from django.db.models.functions import Now
 
 from belts.models import Trigger
@@ -14,6 +15,7 @@ from belts.spec.shapes import SUCCESS, BeltSpec, DownstreamSpec
 from products.identifiers import uuid7
 from products.models import OutboxRow
 from products.outbox import Consequence
+from products.statements import Given, Select
 from runs.models import Edge
 from runs.states import BELT_FINISHED, FINISHED, BeltRunState, JobRunState
 from runs.transitions import Moves
@@ -55,11 +57,11 @@ def plan_edges(
             one = declared.setdefault(pair, _Declared())
             one.on.update(downstream.on)
             one.where.append(f"downstreams of belt {belt.name}")
-    for trigger in _listeners(product, belt.name):
-        for name in trigger.belts:
-            one = declared.setdefault((trigger.product.name, name), _Declared())
-            one.on.update(trigger.details.get("on") or SUCCESS)
-            one.where.append(f"upstream-build trigger of {trigger.product.name}")
+    for belts, details, listener in _LISTENERS.rows(product=product, belt=belt.name):
+        for name in belts:
+            one = declared.setdefault((listener, name), _Declared())
+            one.on.update(details.get("on") or SUCCESS)
+            one.where.append(f"upstream-build trigger of {listener}")
     return [
         _edge(run_id, pair, one, continue_downstream=continue_downstream)
         for pair, one in declared.items()
@@ -72,14 +74,19 @@ def _pairs(downstreams: Iterable[DownstreamSpec]) -> Iterator[tuple[str, str]]:
             yield downstream.product, belt
 
 
-def _listeners(product: str, belt: str) -> Iterable[Trigger]:
-    return Trigger.objects.filter(
+def _listeners() -> QuerySet[Any, Any]:
+    """Return the query for the triggers that wait for a belt: belts, details, product."""
+    triggers: QuerySet[Any, Any] = Trigger.objects.filter(
         kind=Trigger.Kind.UPSTREAM_BUILD,
-        upstream_product=product,
-        upstream_belt=belt,
+        upstream_product=Given("product", CharField()),
+        upstream_belt=Given("belt", CharField()),
         broken="",
         product__archived_at__isnull=True,
-    ).select_related("product")
+    )
+    return triggers.values_list("belts", "details", "product__name")
+
+
+_LISTENERS = Select(_listeners)
 
 
 def _edge(

@@ -13,8 +13,9 @@ WRITER = "runs/transitions.py"
 READER = "runs/release.py"
 #: Compiles what Django makes of its models, and executes it.
 COMPILER = "products/statements.py"
-#: Its verbs: only the writer may use them.
+#: Its verbs: only the writer may use them, but for rows that have no state.
 COMPILED = {"update_where", "insert_rows"}
+STATELESS = {"OutboxRow"}
 SAVES = {"save", "asave", "bulk_create", "bulk_update"}
 WRITES = {
     "update",
@@ -47,7 +48,8 @@ def writes_state(node: ast.AST) -> bool:
         if isinstance(part, ast.Constant)
     }
     if name in COMPILED:
-        return True
+        model = node.args[0] if node.args else None
+        return not (isinstance(model, ast.Name) and model.id in STATELESS)
     if name == "bulk_update" or (name == "setattr" and node.args):
         return "state" in constants
     return name in WRITES and any(word.arg == "state" for word in node.keywords)

@@ -16,7 +16,14 @@ from django.utils import timezone
 from products.identifiers import uuid7
 from products.models import OutboxRow, Product
 from products.remembered import Remembered
-from products.statements import Given, Select, columns_of, insert_rows, update_where
+from products.statements import (
+    Given,
+    Select,
+    SelectOne,
+    columns_of,
+    insert_rows,
+    update_where,
+)
 from tests import builders
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -79,6 +86,30 @@ def test_rows_are_inserted_with_all_their_columns() -> None:
     assert list(stored) == [(row.id, row.kind, row.key, row.payload) for row in rows]
     first, last = OutboxRow.objects.order_by("id").values_list("created_at", flat=True)
     assert first < last
+
+
+def test_rows_that_are_there_already_are_left_out_if_that_is_wished() -> None:
+    row = a_row("key", due_at=timezone.now())
+    for _ in range(2):
+        insert_rows(OutboxRow, [columns_of(row)], ignore_conflicts=True)
+    assert OutboxRow.objects.count() == 1
+
+
+def test_an_instance_is_read_whole_or_without_what_is_large() -> None:
+    row = a_row("key", due_at=timezone.now())
+    row.save()
+    by_key = SelectOne(
+        OutboxRow,
+        lambda columns: OutboxRow.objects.filter(key=Given("key", CharField())).values_list(
+            *columns
+        ),
+        without=["payload"],
+    )
+    found = by_key.get(key="key")
+    assert found == row
+    assert found.get_deferred_fields() == {"payload"}
+    assert found.payload == row.payload
+    assert by_key.get(key="none") is None
 
 
 def test_what_is_refused_leaves_the_transaction_to_be_rolled_back() -> None:
