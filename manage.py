@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 import sys
 
-from django.core.management import execute_from_command_line
+from conveyor_site.command_line import run_command
 
 
-def main() -> None:
-    """Run the management command named on the command line."""
+def main() -> int:
+    """Run the management command named on the command line; return its exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conveyor_site.settings")
-    execute_from_command_line(sys.argv)
+    return run_command(sys.argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from products.errors import ConveyorError
+from products.keys import key_ring
 from products.names import QUEUE_PATTERN
 from runners.broker import broker_url
 from runners.celery_app import preload
@@ -87,6 +88,7 @@ class Command(BaseCommand):
         guard.keep_secrets()
         guard.set_name("conveyor-runner")
         try:
+            key_ring()
             plan = make_plan(options)
         except (ConveyorError, OSError) as error:
             raise CommandError(str(error)) from error

@@ -17,6 +17,7 @@ from django.db import connection
 from kombu import Connection
 
 from products.errors import ConveyorError
+from products.keys import key_ring
 from runners.broker import broker_url
 from runners.executor.isolation import detect
 from runners.management.commands.runner import user_id_range
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         checks = {
             "database": _database,
             "queue": _queue,
+            "keys": _keys,
             "place": lambda: _place(options["job_uids"]),
         }
         holds = True
@@ -85,6 +87,11 @@ def _database() -> Found:
     where = connection.settings_dict
     name = f"{where['HOST'] or 'this machine'}, {where['NAME']}"
     return Found([f"ok: The database ({connection.vendor}: {name}) answers; {count} runners."])
+
+
+def _keys() -> Found:
+    key_ring()
+    return Found(["ok: CONVEYOR_KEYS can seal and open credentials."])
 
 
 def _queue() -> Found:

@@ -1,0 +1,61 @@
+"""The command line: what cannot work is a sentence and exit code 1, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.own_database import REPOSITORY
+
+NOWHERE = "postgresql://user:secret@127.0.0.1:9/conveyor"
+
+
+def manage(*arguments: str, data: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    others = {key: text for key, text in os.environ.items() if not key.startswith("CONVEYOR_")}
+    given = {
+        **others,
+        "CONVEYOR_DATA_DIR": str(data),
+        "CONVEYOR_SECRET_KEY": "s" * 50,
+        **environment,
+    }
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=given, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (["create_token", "eve"], {"CONVEYOR_DATABASE_URL": NOWHERE}, "database cannot be used"),
+        (["create_token", "eve"], {}, "manage.py migrate prepares a new database"),
+        (["migrate"], {"CONVEYOR_DATABASE_URL": "wat"}, "use postgresql://"),
+        (["rotate_keys"], {"CONVEYOR_DATA_DIR": "/proc/nowhere"}, "/proc/nowhere"),
+        (["runner"], {"CONVEYOR_KEYS": "bad"}, "CONVEYOR_KEYS cannot be used"),
+    ],
+    ids=["no server", "no tables", "no URL", "no folder", "no keys"],
+)
+def test_what_cannot_work_is_a_sentence(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], sentence: str
+) -> None:
+    done = manage(*arguments, data=tmp_path, **environment)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_who_asks_for_it_sees_where_it_came_from(tmp_path: Path) -> None:
+    done = manage("create_token", "eve", "--traceback", data=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_the_doctor_says_that_keys_cannot_be_used(tmp_path: Path) -> None:
+    done = manage("runner_doctor", data=tmp_path, CONVEYOR_KEYS="bad")
+    assert done.returncode == 1
+    assert "no: CONVEYOR_KEYS cannot be used" in done.stdout
