@@ -12,6 +12,7 @@ QUEUE_PATTERN = r"[a-z0-9][a-z0-9._-]{0,62}"
 VARIABLE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 # As in belts.spec.names, which may not be imported here and imports nothing of Django; a test
 # holds the two together.
+RESERVED_NAMES = frozenset({"source"})
 RESERVED_VARIABLES = (
     r"PATH|LD_.*|BASH_ENV|ENV|PYTHON.*|GIT_.*|IFS|CONVEYOR_.*|NODE_OPTIONS|PERL5.*|RUBYOPT"
     r"|PS4|SHELLOPTS|BASHOPTS|PROMPT_COMMAND|UID|EUID|PPID"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
 from products.identifiers import uuid7
-from products.names import NAME_MAX, validate_name
+from products.names import NAME_MAX, RESERVED_NAMES, validate_name
 from products.querysets import ProductQuerySet
 
 
@@ -46,6 +47,12 @@ class Product(models.Model):
     def get_absolute_url(self) -> str:
         """Return the path of the product's page."""
         return reverse("product", args=[self.name])
+
+    def clean(self) -> None:
+        """Raise ValidationError for a name that means something else in belt files."""
+        if self.name in RESERVED_NAMES:
+            sentence = f"{self.name} means the product's own repository. Take another name."
+            raise ValidationError({"name": sentence})
 
     @property
     def is_file_managed(self) -> bool:

@@ -91,6 +91,13 @@ def test_a_product_is_given_a_source_and_looked_at_at_once(boss: Client) -> None
     assert source in Source.objects.due()
 
 
+def test_a_name_that_means_something_else_in_belt_files_is_refused(boss: Client) -> None:
+    form = {**a_form_of(builders.a_product()), "name": "source"}
+    page = errors_of(boss.post(reverse("admin:products_product_add"), form))
+    assert "means the product" in page
+    assert not Product.objects.filter(name="source").exists()
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

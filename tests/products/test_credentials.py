@@ -8,6 +8,7 @@ import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
+from belts.spec.names import RESERVED_NAMES as RESERVED_NAMES_OF_BELT_FILE
 from belts.spec.names import is_reserved_variable
 from belts.spec.names import variable_of_credential as variable_of_belt_file
 from products.credentials import (
@@ -21,7 +22,7 @@ from products.credentials import (
 )
 from products.keys import KeysError, key_id_of, key_ring
 from products.models import Credential
-from products.names import variable_of_credential, variable_problem
+from products.names import RESERVED_NAMES, variable_of_credential, variable_problem
 from tests.builders import a_credential, a_product, a_source
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -217,3 +218,7 @@ def test_the_variable_is_the_one_that_belt_files_are_checked_for(name: str) -> N
 )
 def test_variables_are_the_platforms_own_here_as_in_belt_files(variable: str) -> None:
     assert (variable_problem(variable) is not None) == is_reserved_variable(variable)
+
+
+def test_the_same_names_are_reserved_in_the_admin_and_in_belt_files() -> None:
+    assert RESERVED_NAMES == RESERVED_NAMES_OF_BELT_FILE
