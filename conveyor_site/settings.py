@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import django_stubs_ext
 from django.core.management.utils import get_random_secret_key
 
+from conveyor_site.broker_url import checked_broker_url
 from conveyor_site.database_url import database_from_url, sqlite_database
 from conveyor_site.local_secret import local_secret, new_credential_keys, private_file
 
@@ -27,7 +28,7 @@ CONVEYOR_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 # Job folders; a root runner keeps them out of private homes (see runners.settings_block).
 CONVEYOR_WORK_DIR = os.environ.get("CONVEYOR_WORK_DIR", "")
 # Unset means the embedded queue, which the first process that needs it starts.
-CONVEYOR_BROKER_URL = os.environ.get("CONVEYOR_BROKER_URL", "")
+CONVEYOR_BROKER_URL = checked_broker_url(os.environ.get("CONVEYOR_BROKER_URL", ""))
 CONVEYOR_PUBLIC_URL = os.environ.get("CONVEYOR_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 CONVEYOR_EMBEDDED = "CONVEYOR_DATABASE_URL" not in os.environ
 

@@ -34,10 +34,11 @@ def manage(*arguments: str, data: Path, **environment: str) -> subprocess.Comple
         (["create_token", "eve"], {"CONVEYOR_DATABASE_URL": NOWHERE}, "database cannot be used"),
         (["create_token", "eve"], {}, "manage.py migrate prepares a new database"),
         (["migrate"], {"CONVEYOR_DATABASE_URL": "wat"}, "use postgresql://"),
+        (["runner"], {"CONVEYOR_BROKER_URL": "wat://host:1/secret"}, "use redis://"),
         (["rotate_keys"], {"CONVEYOR_DATA_DIR": "/proc/nowhere"}, "/proc/nowhere"),
         (["runner"], {"CONVEYOR_KEYS": "bad"}, "CONVEYOR_KEYS cannot be used"),
     ],
-    ids=["no server", "no tables", "no URL", "no folder", "no keys"],
+    ids=["no server", "no tables", "no URL", "no queue", "no folder", "no keys"],
 )
 def test_what_cannot_work_is_a_sentence(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], sentence: str
