@@ -98,5 +98,5 @@ def no_source(file: BeltFile) -> Problem:
     ]
     message = f"The product {file.product} has no repository"
     message += f"; {', '.join(wanting[:5])} will end errored (no-source)." if wanting else "."
-    hint = "Name it under source:, or import it from its URL, from a checkout with a remote, or with --source URL."
+    hint = "Name it under source: or import from its URL, a checkout with a remote or --source URL."
     return Problem("product.no-source", "warning", message, hint, path="source")
