@@ -32,10 +32,6 @@ class Consequence:
     product_name: str = ""
 
 
-#: So many rows are inserted by a statement that is compiled already.
-_FEW = 4
-
-
 def write_outbox(consequences: Iterable[Consequence]) -> None:
     """Insert a row for each consequence, in the transaction that is open.
 
@@ -56,10 +52,7 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
         )
         for one in wanted
     ]
-    if len(rows) > _FEW:
-        OutboxRow.objects.bulk_create(rows, ignore_conflicts=True)
-    else:
-        insert_rows(OutboxRow, [columns_of(row) for row in rows], ignore_conflicts=True)
+    insert_rows(OutboxRow, [columns_of(row) for row in rows], ignore_conflicts=True)
     at_once = [
         (row.id, str(row.kind), row.payload)
         for row, one in zip(rows, wanted, strict=True)

@@ -19,6 +19,8 @@ from django.db.models.sql import InsertQuery, UpdateQuery
 from products.remembered import Remembered
 
 _REMEMBERED = 256
+#: Statements are compiled for so many rows at the most.
+_FEW = 8
 #: Executions after which a statement counts as one that comes often.
 _PLANNED_AFTER = 5
 
@@ -173,8 +175,15 @@ def insert_rows(
 ) -> None:
     """Insert rows that all have values for the same fields; all others have the database's default.
 
-    Values may be expressions. ``ignore_conflicts`` leaves out rows that are there already.
+    Values may be expressions. ``ignore_conflicts`` leaves out rows that are there already. A few
+    rows are inserted by a statement that is compiled once for their number, more by Django itself.
     """
+    if len(rows) > _FEW:
+        many = [model(**row) for row in rows]
+        model._default_manager.bulk_create(many, ignore_conflicts=ignore_conflicts)
+        return
+    if not rows:
+        return
     database = connections[DEFAULT_DB_ALIAS]
     on_conflict = OnConflict.IGNORE if ignore_conflicts else None
     key = (database.vendor, model, "insert", on_conflict, *(tuple(_shape(row)) for row in rows))

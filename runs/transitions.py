@@ -38,8 +38,6 @@ from runs.states import (
 )
 
 _MESSAGE_CHARACTERS = 4000
-#: So many rows of a kind are inserted by a statement that is compiled already.
-_FEW = 8
 
 
 class Why(NamedTuple):
@@ -178,10 +176,7 @@ class Moves:
             made.append(job_run)
             self.moved[job_run.name] = state
             self._event("", state, why, job_run_id=job_run.id)
-        if len(made) > _FEW:
-            JobRun.objects.bulk_create(made)
-        elif made:
-            insert_rows(JobRun, [columns_of(job_run) for job_run in made])
+        insert_rows(JobRun, [columns_of(job_run) for job_run in made])
 
     def then(self, consequence: Consequence) -> None:
         """Have something happen once this is committed."""
@@ -195,10 +190,7 @@ class Moves:
 
     def close(self) -> None:
         """Write the events and consequences; the last thing in the transaction."""
-        if len(self._events) > _FEW:
-            RunEvent.objects.bulk_create(RunEvent(**each) for each in self._events)
-        elif self._events:
-            insert_rows(RunEvent, self._events)
+        insert_rows(RunEvent, self._events)
         write_outbox([*self._consequences, *self._hints.values()])
 
     def _event(

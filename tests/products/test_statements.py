@@ -88,6 +88,14 @@ def test_rows_are_inserted_with_all_their_columns() -> None:
     assert first < last
 
 
+def test_any_number_of_rows_is_inserted() -> None:
+    for count in (0, 1, 8, 9, 50):
+        insert_rows(
+            OutboxRow, [columns_of(a_row(f"{count}:{n}", due_at=Now())) for n in range(count)]
+        )
+        assert OutboxRow.objects.filter(key__startswith=f"{count}:").count() == count
+
+
 def test_rows_that_are_there_already_are_left_out_if_that_is_wished() -> None:
     row = a_row("key", due_at=timezone.now())
     for _ in range(2):
