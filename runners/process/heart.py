@@ -67,7 +67,7 @@ def _register(link: Link, plan: RunnerPlan) -> Registered | None:
         link.send_surely(Refused(str(error)))
         return None
     except Error as error:
-        link.send_surely(Refused(_NO_DATABASE.format(error=str(error).strip())))
+        link.send_surely(Refused(_NO_DATABASE.format(error=_first_line(error))))
         return None
     if lost:
         logger.info("Ended %d attempts of this runner's start before this one as lost.", lost)
@@ -237,6 +237,10 @@ _DISPLACED = (
     "Another start of the runner {name} has taken over its name, so this one ends. Give runners "
     "that are to live at the same time different names (--name)."
 )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".?")
 
 
 def _texts(ids: frozenset[UUID]) -> list[str]:
