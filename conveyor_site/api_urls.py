@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(), name="docs"),
     *runs.api.urls.urlpatterns,
+    *runners.api.urls.urlpatterns,
     *_router.urls,
     re_path("", NothingHere.as_view()),
 ]

@@ -9,9 +9,21 @@ from runs.chains import state_of, whole_chain
 from runs.log_display import LogDisplay, Piece
 from runs.logs import LogPiece, read_log
 from runs.models import Attempt, BeltRun, JobRun
+from runs.queue_warnings import ServedQueues, queue_warning
+from runs.sentences import instead_of_log
 from runs.streaming import Look, event
 
 _PIECES_A_LOOK = 16
+#: What a look at a job run needs.
+_LOOKED_AT = (
+    "state",
+    "reason",
+    "message",
+    "last_attempt",
+    "queue",
+    "queued_at",
+    "reused_from",
+)
 
 
 class LogText:
@@ -45,23 +57,30 @@ class LogEvents:
     """The log of one attempt as events, until the job run has ended or is tried again.
 
     ``log`` events carry ``stream`` and ``pieces``, a list of [class names, text], with the
-    sequence as their id; ``state`` says how attempt and job run stand; ``end`` is the last.
+    sequence as their id; ``state`` says how attempt and job run stand, whether no runner serves
+    its queue, and what stands in place of a log while there is no attempt; ``end`` is the last.
     ``number`` is the attempt's, None for the newest; ``after`` is the last sequence seen.
     """
 
-    def __init__(self, job_run_id: UUID, *, number: int | None, after: int) -> None:
+    def __init__(
+        self,
+        job_run_id: UUID,
+        *,
+        number: int | None,
+        after: int,
+        served: ServedQueues | None = None,
+    ) -> None:
         self._job_run_id = job_run_id
         self._number = number
         self._after = after
+        self._served = served
         self._state: dict[str, Any] | None = None
         self._displays: dict[str, LogDisplay] = {}
         self._primed = after < 0
 
     def look(self) -> Look:
         """Return the events since the look before."""
-        job_run = JobRun.objects.only("state", "reason", "message", "last_attempt").get(
-            pk=self._job_run_id
-        )
+        job_run = JobRun.objects.only(*_LOOKED_AT).get(pk=self._job_run_id)
         self._number = self._number or job_run.last_attempt or None
         attempt = Attempt.objects.filter(job_run=job_run, number=self._number or 0).first()
         over = job_run.is_finished or job_run.last_attempt > (self._number or 0)
@@ -72,6 +91,7 @@ class LogEvents:
         return Look(data + self._rest() + event("end", self._state), ended=True)
 
     def _changed_state(self, job_run: JobRun, attempt: Attempt | None) -> bytes:
+        warning = queue_warning(job_run, self._served)
         state = {
             "job_run": str(job_run.pk),
             "state": job_run.state,
@@ -79,6 +99,8 @@ class LogEvents:
             "message": job_run.message,
             "attempt": attempt.number if attempt else None,
             "attempt_state": attempt.state if attempt else None,
+            "warning": warning,
+            "instead_of_log": None if attempt else instead_of_log(job_run, warning),
         }
         if state == self._state:
             return b""

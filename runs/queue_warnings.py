@@ -20,6 +20,11 @@ ServedQueues = Callable[[], set[str]]
 SILENT_FOR = timedelta(seconds=60)
 
 
+def queue_warning(job_run: JobRun, served: ServedQueues | None) -> str:
+    """Return the sentence for one job run; empty where there is none to say."""
+    return queue_warnings([job_run], served or set).get(job_run.pk, "")
+
+
 def queue_warnings(job_runs: Iterable[JobRun], served: ServedQueues) -> dict[UUID, str]:
     """Return the sentences for those job runs that are queued for long and served by nobody.
 

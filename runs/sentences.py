@@ -38,8 +38,11 @@ def why(job_run: JobRun) -> str:
     return _SENTENCES.get(job_run.reason, "")
 
 
-def instead_of_log(job_run: JobRun) -> str:
-    """Return what stands where the log of a job run without an attempt would be."""
+def instead_of_log(job_run: JobRun, warning: str = "") -> str:
+    """Return what stands where the log of a job run without an attempt would be.
+
+    ``warning`` is that of its queue, if there is one (see ``runs.queue_warnings``).
+    """
     if job_run.reused_from is not None:
         return f"Kept from {job_run.reused_from.belt_run.label}, where its log is."
-    return why(job_run) or "No attempt was made."
+    return f"{why(job_run) or 'No attempt was made.'} {warning}".rstrip()

@@ -12,6 +12,8 @@ from runners.api.views import (
     ServedBeltRunViewSet,
     ServedJobRunViewSet,
 )
+from runners.querysets import served_queues
+from runs.api.urls import log_paths
 
 VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {
     "runners": RunnerViewSet,
@@ -19,3 +21,5 @@ VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {
     "belt-runs": ServedBeltRunViewSet,
     "job-runs": ServedJobRunViewSet,
 }
+
+urlpatterns = log_paths(served_queues)

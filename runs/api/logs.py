@@ -26,6 +26,7 @@ from runs.api.requests import (
 )
 from runs.feeds import ChainEvents, LogEvents, LogText, SentenceText
 from runs.models import Attempt, BeltRun, JobRun
+from runs.queue_warnings import ServedQueues, queue_warning
 from runs.sentences import instead_of_log
 from runs.streaming import event_stream, whole_text
 
@@ -78,6 +79,7 @@ class JobRunLogView(StreamView):
     queryset = JobRun.objects.select_related("reused_from__belt_run")
     product_path = "belt_run__belt__product"
     missing = "There is no job run with this id that you may see."
+    served_queues: ServedQueues | None = None
 
     @extend_schema(parameters=[LogQuery], responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
@@ -94,8 +96,10 @@ class JobRunLogView(StreamView):
             raise NotFound(
                 f"{job_run.name} has no attempt {number}; it has {job_run.last_attempt}."
             )
-        feed = LogText(attempt) if attempt else SentenceText(instead_of_log(job_run))
-        return whole_text(request._request, feed)
+        if attempt is not None:
+            return whole_text(request._request, LogText(attempt))
+        warning = queue_warning(job_run, self.served_queues)
+        return whole_text(request._request, SentenceText(instead_of_log(job_run, warning)))
 
 
 class JobRunLogStreamView(StreamView):
@@ -104,6 +108,7 @@ class JobRunLogStreamView(StreamView):
     queryset = JobRun.objects.all()
     product_path = "belt_run__belt__product"
     missing = "There is no job run with this id that you may see."
+    served_queues: ServedQueues | None = None
 
     @extend_schema(
         parameters=[LogStreamQuery, _LAST_SEQUENCE],
@@ -115,7 +120,9 @@ class JobRunLogStreamView(StreamView):
         query = self.queried(LogStreamQuery)
         seen = request.headers.get("Last-Event-ID", "")
         after = _sequence(seen) if seen else query["after"]
-        feed = LogEvents(job_run.pk, number=query.get("attempt"), after=after)
+        feed = LogEvents(
+            job_run.pk, number=query.get("attempt"), after=after, served=self.served_queues
+        )
         return event_stream(request._request, feed)
 
 

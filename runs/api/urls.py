@@ -1,22 +1,33 @@
-"""What the runs app adds to the API."""
+"""What the runs app adds to the API.
+
+What stands where a log would be warns of queues that no runner serves; runners belong to a higher
+app, so what tells of them is handed in.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.urls import path
+from django.urls import URLPattern, path
 from rest_framework.viewsets import GenericViewSet
 
 from runs.api.logs import BeltRunStreamView, JobRunLogStreamView, JobRunLogView
 from runs.api.views import AttemptViewSet, StartBeltView
+from runs.queue_warnings import ServedQueues
 
 VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {"attempts": AttemptViewSet}
 
 urlpatterns = [
     path("belts/<uuid:pk>/start/", StartBeltView.as_view(), name="belt-start"),
     path("belt-runs/<uuid:pk>/stream/", BeltRunStreamView.as_view(), name="belt-run-stream"),
-    path("job-runs/<uuid:pk>/log/", JobRunLogView.as_view(), name="job-run-log"),
-    path(
-        "job-runs/<uuid:pk>/log/stream/", JobRunLogStreamView.as_view(), name="job-run-log-stream"
-    ),
 ]
+
+
+def log_paths(served_queues: ServedQueues) -> list[URLPattern]:
+    """Return the paths of logs, which ask which queues are served."""
+    log = JobRunLogView.as_view(served_queues=served_queues)
+    stream = JobRunLogStreamView.as_view(served_queues=served_queues)
+    return [
+        path("job-runs/<uuid:pk>/log/", log, name="job-run-log"),
+        path("job-runs/<uuid:pk>/log/stream/", stream, name="job-run-log-stream"),
+    ]

@@ -11,7 +11,7 @@ from runs.cancel import cancel_job_run
 from runs.log_display import LogDisplay, Piece
 from runs.logs import read_log
 from runs.models import Attempt, Consumption, JobRun, LogChunk
-from runs.queue_warnings import ServedQueues, queue_warnings
+from runs.queue_warnings import ServedQueues, queue_warning
 from runs.sentences import instead_of_log
 
 #: So much of the end of a log is on the page; all of it is behind a link.
@@ -38,6 +38,7 @@ class JobRunPage(Page):
         attempt = _chosen(attempts, self.request.GET.get("attempt", ""))
         start, is_cut = tail_of(attempt)
         product = job_run.belt_run.belt.product
+        warning = queue_warning(job_run, self.served_queues)
         return super().get_context_data(
             job_run=job_run,
             attempts=attempts,
@@ -46,13 +47,13 @@ class JobRunPage(Page):
             log_after=start,
             log_is_cut=is_cut,
             is_live=not job_run.is_finished and attempt is (attempts[-1] if attempts else None),
-            instead_of_log="" if attempt else instead_of_log(job_run),
+            instead_of_log="" if attempt else instead_of_log(job_run, warning),
             values_in=job_run.consumed.select_related("output__job_run__belt_run__belt__product"),
             values_out=job_run.handed_on,
             suppliers=job_run.suppliers.select_related("belt_run"),
             uses=_uses(job_run, visible),
             events=job_run.run_events.order_by("id")[:200],
-            warning=queue_warnings([job_run], self.served_queues or set).get(job_run.pk, ""),
+            warning=warning,
             may_operate=may_operate(self.request, product),
             **path,
         )

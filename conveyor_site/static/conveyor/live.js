@@ -125,7 +125,11 @@
         url.searchParams.set("after", event.lastEventId);
         append(log, JSON.parse(event.data));
       });
-      source.addEventListener("state", () => refresh(["standing", "reason"]));
+      source.addEventListener("state", (event) => {
+        const said = JSON.parse(event.data).instead_of_log;
+        if (isFirst && said) log.replaceChildren(partOf({ stream: "control", pieces: [["", said]] }));
+        refresh(["standing", "reason"]);
+      });
       source.addEventListener("end", (event) => {
         stop();
         const { state } = JSON.parse(event.data);
