@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db.utils import DatabaseError, InterfaceError, OperationalError
 
+from runners.protocol import VERSION
+
 COULD_NOT = 1
+#: As shells tell of a program that Ctrl-C has ended.
+INTERRUPTED = 130
 
 #: What PostgreSQL calls a table that is not there; SQLite has no word of its own for it.
 _UNDEFINED_TABLE = "42P01"
@@ -26,6 +31,9 @@ def run_command(arguments: Sequence[str]) -> int:
     A setting that cannot be used, a folder that cannot be made and a database that is away or
     empty end it with a sentence on stderr. ``--traceback`` shows where that came from.
     """
+    if "--version" in arguments or arguments[1:2] == ["version"]:
+        sys.stdout.write(f"Conveyor {VERSION} (Django {django.get_version()})\n")
+        return 0
     try:
         execute_from_command_line(list(arguments))
     except (ImproperlyConfigured, OSError, DatabaseError, InterfaceError) as error:
@@ -34,6 +42,9 @@ def run_command(arguments: Sequence[str]) -> int:
             raise
         sys.stderr.write(f"{sentence}\n")
         return COULD_NOT
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return INTERRUPTED
     return 0
 
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import django
 import pytest
 
+from runners.protocol import VERSION
 from tests.own_database import REPOSITORY
 
 NOWHERE = "postgresql://user:secret@127.0.0.1:9/conveyor"
@@ -48,6 +50,13 @@ def test_what_cannot_work_is_a_sentence(
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["version"], ["runner", "--version"]])
+def test_the_version_is_conveyors_and_djangos(tmp_path: Path, arguments: list[str]) -> None:
+    done = manage(*arguments, data=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == f"Conveyor {VERSION} (Django {django.get_version()})\n"
 
 
 def test_who_asks_for_it_sees_where_it_came_from(tmp_path: Path) -> None:
