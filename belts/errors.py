@@ -31,7 +31,8 @@ class BrokenFileError(UserError):
         errors = [problem for problem in problems if problem.is_error]
         first = f": {errors[0].message}" if errors else "."
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        super().__init__(f"{what} cannot be used{first}{more}")
+        self.headline = f"{what} cannot be used"
+        super().__init__(f"{self.headline}{first}{more}")
         self.problems = tuple(problems)
 
 

@@ -120,7 +120,13 @@ class _Follower:
             log.show(attempt)
         if job_run.is_finished:
             self._states[job_run.id] = job_run.state
-            self._write(f"{label} {job_run.state}{_took(job_run)}{_why(job_run)}")
+            why = "" if self._has_been_said(job_run, attempts) else _why(job_run)
+            self._write(f"{label} {job_run.state}{_took(job_run)}{why}")
+
+    def _has_been_said(self, job_run: JobRun, attempts: Iterable[Attempt]) -> bool:
+        """Return whether the last that a log said is why the job run ended as it did."""
+        said = [self._logs[attempt.id].last_said for attempt in attempts]
+        return bool(said) and said[-1] == visible(job_run.message)
 
     def _show_warnings(self, job_runs: list[JobRun]) -> None:
         warnings = queue_warnings(job_runs, served_queues)
@@ -147,7 +153,10 @@ def _why(job_run: JobRun) -> str:
 
 
 class _AttemptLog:
-    """The log of one attempt, as lines with the job's name before them."""
+    """The log of one attempt, as lines with the job's name before them.
+
+    ``last_said`` is the last line that is the platform's and not the job's.
+    """
 
     def __init__(self, label: str, write: Write) -> None:
         self._label = label
@@ -156,6 +165,7 @@ class _AttemptLog:
         self._ended = False
         self._displays: dict[str, LogDisplay] = {}
         self._begun: dict[str, str] = {}
+        self.last_said = ""
 
     def show(self, attempt: Attempt) -> None:
         """Write the lines that have been completed since, and the rest when it has ended."""
@@ -177,6 +187,8 @@ class _AttemptLog:
         self._begun[stream] = rest
         for line in lines:
             self._write(f"{self._label} | {line}")
+        if lines and stream == "control":
+            self.last_said = lines[-1]
 
     def _finish(self) -> None:
         self._ended = True

@@ -34,7 +34,7 @@ def _rows(jobs: Sequence[JobRun]) -> list[str]:
 
 def _outputs(job: JobRun) -> str:
     ordered = sorted(job.outputs.all(), key=lambda each: each.name)
-    return "  ".join(map(_output, ordered)) or visible(job.message)[: 2 * _LONGEST_VALUE]
+    return "  ".join(map(_output, ordered))
 
 
 def _output(output: Output) -> str:

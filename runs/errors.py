@@ -110,8 +110,9 @@ class UnresolvedError(UserError):
 
     def __init__(self, belt: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        sentences = " ".join(f"{each.message} {each.hint}".strip() for each in problems[:5])
-        super().__init__(f"{belt} cannot be started: {sentences}")
+        self.headline = f"{belt} cannot be started"
+        sentences = dict.fromkeys(f"{each.message} {each.hint}".strip() for each in problems)
+        super().__init__(f"{self.headline}: {' '.join(list(sentences)[:5])}")
 
 
 class NotStartedError(UserError):

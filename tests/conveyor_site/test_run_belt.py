@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from conveyor_site.run_report import report_of
 from products.models import OutboxRow
@@ -19,7 +20,7 @@ from tests.conveyor_site.conftest import Start
 from tests.conveyor_site.living import manage
 from tests.engine import publish_text
 from tests.own_database import REPOSITORY
-from tests.waiting import PATIENCE_S, until
+from tests.waiting import PATIENCE_S
 
 FILE = """
     product: gem
@@ -90,6 +91,8 @@ def test_an_unknown_belt_is_a_sentence_with_what_is_near(name: str, hint: str) -
         (["--ref", "main"], "has no source, so there is no ref main"),
         (["-i", "a b=c"], "cannot name a parameter"),
         (["-i", "novalue"], "'novalue' is not NAME=VALUE."),
+        (["-i", "A=1", "-i", "A=2"], "The input A is given more than once."),
+        (["--ref", ""], "--ref is empty."),
     ],
 )
 def test_what_cannot_be_started_is_a_sentence(arguments: list[str], sentence: str) -> None:
@@ -98,6 +101,38 @@ def test_what_cannot_be_started_is_a_sentence(arguments: list[str], sentence: st
         run_belt("gem.build", *arguments)
     assert not BeltRun.objects.exists()
     assert not OutboxRow.objects.exists()
+
+
+@pytest.mark.django_db
+def test_each_name_that_means_nothing_is_told_once() -> None:
+    publish_text("""
+        product: gem
+        belts:
+          - name: build
+            jobs:
+              - name: compile
+                commands: echo ${nil.build.VERSION} ${void.build.VERSION}
+              - name: pack
+                commands: echo ${nil.build.VERSION}
+    """)
+    with pytest.raises(CommandError) as raised:
+        run_belt("gem.build")
+    said = str(raised.value)
+    assert said.startswith("gem.build cannot be started:\n  In ${nil.build.VERSION} the name")
+    assert (said.count('"nil"'), said.count('"void"')) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_that_is_away_is_a_sentence(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CONVEYOR_BROKER_URL = "redis://127.0.0.1:1/0"
+    publish_text(FILE)
+    complaints = StringIO()
+    call_command("run_belt", "gem.build", stdout=StringIO(), stderr=complaints)
+    assert complaints.getvalue().startswith("The queue takes no message (Error 111 connecting to")
+    assert complaints.getvalue().endswith("runners look for them by themselves.\n")
+    assert caplog.records == []
 
 
 @pytest.mark.django_db
@@ -158,6 +193,8 @@ def test_a_chain_is_followed_to_its_end(site: dict[str, str]) -> None:
     assert failed.returncode == 1
     assert "crack | going" in failed.stdout
     assert "  crack  failed" in failed.stdout
+    assert failed.stdout.count("The commands ended with exit status 3.") == 1
+    assert failed.stdout.count("This job waits for job crack, which failed.") == 1
     assert "  after  skipped" in failed.stdout
 
 
@@ -171,10 +208,11 @@ def test_ctrl_c_ends_the_following_and_not_the_run(site: dict[str, str]) -> None
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(lambda: BeltRun.objects.filter(state="running").exists(), "the belt runs")
+    assert follower.stdout is not None
+    assert any("linger | here" in line for line in follower.stdout)
     follower.send_signal(signal.SIGINT)
     said, complaint = follower.communicate(timeout=PATIENCE_S)
-    assert follower.returncode == 130
+    assert follower.returncode == 130, complaint
     run = BeltRun.objects.get()
     assert (
         f"gem.linger #1 goes on. Cancel it there: http://127.0.0.1:8000/belt-runs/{run.id}/" in said
@@ -193,4 +231,5 @@ def test_a_database_that_is_down_is_a_sentence(folder: Path) -> None:
     done = manage("run_belt", "gem.build", environment=environment)
     assert done.returncode == 1
     assert "The database cannot be used" in done.stderr
+    assert "See that CONVEYOR_DATABASE_URL is right" in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import logging
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
 from django.utils.termcolors import make_style
 
 from belts.models import Belt
@@ -17,6 +20,7 @@ from conveyor_site.following import follow
 from conveyor_site.run_report import report_of
 from products.configuration import public_url
 from products.errors import ConveyorError
+from runners.hints import publish_hints
 from runners.querysets import living_runners
 from runs.models import BeltRun, JobRun
 from runs.start import start_belt_run
@@ -24,7 +28,10 @@ from runs.start import start_belt_run
 NOT_SUCCEEDED = 1
 INTERRUPTED = 130
 
-_DATABASE_AWAY = "The database cannot be used: {}"
+_NO_QUEUE = (
+    "The queue takes no message ({error}), so jobs start up to {poll:g} seconds later: runners "
+    "look for them by themselves."
+)
 _NO_RUNNER = "No runner is alive, so jobs wait. Start one: manage.py runner --queues {}"
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
 
@@ -42,7 +49,7 @@ class Command(BaseCommand):
         """Declare the belt and the options."""
         parser.add_argument("belt", metavar="PRODUCT.BELT", help="Such as web-service.release.")
         parser.add_argument(
-            "--ref", default="", help="Branch, tag or commit; default: the default branch."
+            "--ref", default=None, help="Branch, tag or commit; default: the default branch."
         )
         parser.add_argument(
             "-i",
@@ -51,7 +58,7 @@ class Command(BaseCommand):
             default=[],
             type=parameter,
             metavar="NAME=VALUE",
-            help="A variable of every job; may be repeated.",
+            help="A variable of every job; may be repeated, once for each name.",
         )
         parser.add_argument("--follow", action="store_true", help="Print the logs until the end.")
         parser.add_argument(
@@ -60,17 +67,17 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Start it; ends the process with any exit code but 0."""
+        ref, parameters = ref_named(options["ref"]), each_once(options["input"])
         try:
-            run = start_belt_run(
-                belt_named(options["belt"]),
-                ref=options["ref"],
-                parameters=dict(options["input"]),
-                by=_who(),
-            )
+            with _told_of_queue(self.stderr.write):
+                run = start_belt_run(
+                    belt_named(options["belt"]),
+                    ref=ref,
+                    parameters=parameters,
+                    by=_who(),
+                )
         except ConveyorError as error:
             raise CommandError(_with_problems(error)) from error
-        except DatabaseError as error:
-            raise CommandError(_DATABASE_AWAY.format(_first_line(error))) from error
         follows = options["follow"] or options["chain"]
         code = self._accompany(run, follows=follows, chain=options["chain"])
         if code:
@@ -88,8 +95,6 @@ class Command(BaseCommand):
             return INTERRUPTED
         except BeltRun.DoesNotExist as error:
             raise CommandError(f"{run} was removed while it was followed.") from error
-        except DatabaseError as error:
-            raise CommandError(_DATABASE_AWAY.format(_first_line(error))) from error
 
     def _follow(self, run: BeltRun, *, chain: bool) -> int:
         write = _coloured(self._say) if self.stdout.isatty() else self._say
@@ -110,6 +115,26 @@ def parameter(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE.")
     return name, value
+
+
+def ref_named(text: str | None) -> str:
+    """Return the ref, empty where none is asked for. Raises CommandError for an empty name."""
+    if text is not None and not text.strip():
+        raise CommandError(
+            "--ref is empty. Name a branch, a tag or a commit, or leave --ref out for the default "
+            "branch."
+        )
+    return text or ""
+
+
+def each_once(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return values by name. Raises CommandError for a name that is given more than once."""
+    values: dict[str, str] = {}
+    for name, value in parameters:
+        if name in values:
+            raise CommandError(f"The input {visible(name)} is given more than once. Give it once.")
+        values[name] = value
+    return values
 
 
 def belt_named(text: str) -> Belt:
@@ -143,14 +168,30 @@ def _who() -> str:
 
 def _with_problems(error: ConveyorError) -> str:
     problems = getattr(error, "problems", ())
-    if len(problems) < 2:
+    lines = dict.fromkeys(f"{each.message} {each.hint}".strip() for each in problems)
+    if len(lines) < 2:
         return visible(str(error))
-    lines = [f"{each.message} {each.hint}".strip() for each in problems]
-    return "\n  ".join(map(visible, [str(error), *lines]))
+    return "\n  ".join(map(visible, [f"{getattr(error, 'headline', error)}:", *lines]))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+@contextmanager
+def _told_of_queue(say: Callable[[str], object]) -> Iterator[None]:
+    """Say in a sentence what would be a line of a log: that the queue took no message."""
+
+    def tell(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        error = str(record.args[0] if isinstance(record.args, tuple) and record.args else "")
+        poll = settings.CONVEYOR_TIMES["poll"]
+        say(_NO_QUEUE.format(error=visible(error.rstrip(".")), poll=poll))
+        return False
+
+    publisher = logging.getLogger(publish_hints.__module__)
+    publisher.addFilter(tell)
+    try:
+        yield
+    finally:
+        publisher.removeFilter(tell)
 
 
 def _coloured(say: Any) -> Any:
