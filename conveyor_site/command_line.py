@@ -8,21 +8,15 @@ from collections.abc import Sequence
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db.utils import DatabaseError, InterfaceError, OperationalError
+from django.db.utils import DatabaseError, InterfaceError
 
+from conveyor_site.data_folder import sentence_of
+from conveyor_site.database_trouble import database_sentence
 from runners.protocol import VERSION
 
 COULD_NOT = 1
 #: As shells tell of a program that Ctrl-C has ended.
 INTERRUPTED = 130
-
-#: What PostgreSQL calls a table that is not there; SQLite has no word of its own for it.
-_UNDEFINED_TABLE = "42P01"
-
-_DATABASE = (
-    "The database cannot be used: {error}. See that CONVEYOR_DATABASE_URL is right and its server "
-    "runs; manage.py migrate prepares a new database."
-)
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -50,13 +44,6 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _sentence(error: Exception) -> str | None:
     """Return what to tell, None for a mistake of ours."""
-    if isinstance(error, (ImproperlyConfigured, OSError)):
+    if isinstance(error, ImproperlyConfigured):
         return str(error)
-    is_empty = getattr(error.__cause__, "sqlstate", "") == _UNDEFINED_TABLE
-    if is_empty or isinstance(error, (OperationalError, InterfaceError)):
-        return _DATABASE.format(error=_first_line(error))
-    return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".?")
+    return sentence_of(error) if isinstance(error, OSError) else database_sentence(error)

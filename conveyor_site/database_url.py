@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from conveyor_site.data_folder import DATA_DIR, database_file
+
 ENGINES = {
     "sqlite": "django.db.backends.sqlite3",
     "postgresql": "django.db.backends.postgresql",
@@ -20,15 +22,16 @@ ENGINES = {
 _NUMBERS = frozenset({"prepare_threshold", "server_side_binding"})
 
 
-def sqlite_database(path: Path) -> dict[str, Any]:
+def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
     """Return the entry for a SQLite file: write-ahead log, write lock taken at BEGIN.
 
     IMMEDIATE makes every transaction take the write lock first, so that none can fail half-way
     with "database is locked" (https://www.sqlite.org/lang_transaction.html).
+    Raises ImproperlyConfigured for what is there and can be no database.
     """
     return {
         "ENGINE": ENGINES["sqlite"],
-        "NAME": str(path),
+        "NAME": str(database_file(path, setting=setting)),
         "OPTIONS": {
             "timeout": 30,
             "transaction_mode": "IMMEDIATE",
@@ -52,7 +55,7 @@ def database_from_url(url: str) -> dict[str, Any]:
             "postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////absolute/path.sqlite3."
         )
     if parts.scheme == "sqlite":
-        return sqlite_database(Path(unquote(parts.path)))
+        return sqlite_database(Path(unquote(parts.path)), setting="CONVEYOR_DATABASE_URL")
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     for name in options.keys() & _NUMBERS:
         options[name] = _number(name, options[name])

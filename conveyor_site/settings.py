@@ -15,6 +15,7 @@ import django_stubs_ext
 from django.core.management.utils import get_random_secret_key
 
 from conveyor_site.broker_url import checked_broker_url
+from conveyor_site.data_folder import data_folder
 from conveyor_site.database_url import database_from_url, sqlite_database
 from conveyor_site.local_secret import local_secret, new_credential_keys, private_file
 
@@ -23,8 +24,9 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Where things are -------------------------------------------------------------------------
-CONVEYOR_DATA_DIR = Path(os.environ.get("CONVEYOR_DATA_DIR") or BASE_DIR / ".conveyor").resolve()
-CONVEYOR_DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+CONVEYOR_DATA_DIR = data_folder(
+    Path(os.environ.get("CONVEYOR_DATA_DIR") or BASE_DIR / ".conveyor").resolve()
+)
 # Job folders; a root runner keeps them out of private homes (see runners.settings_block).
 CONVEYOR_WORK_DIR = os.environ.get("CONVEYOR_WORK_DIR", "")
 # Unset means the embedded queue, which the first process that needs it starts.
@@ -144,7 +146,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = CONVEYOR_DATA_DIR / "static"
 # Empty unless collectstatic fills it; WhiteNoise warns of a folder that is not there.
-STATIC_ROOT.mkdir(exist_ok=True)
+data_folder(STATIC_ROOT)
 STATICFILES_DIRS = [BASE_DIR / "conveyor_site" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

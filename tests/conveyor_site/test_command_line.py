@@ -34,7 +34,7 @@ def manage(*arguments: str, data: Path, **environment: str) -> subprocess.Comple
     ("arguments", "environment", "sentence"),
     [
         (["create_token", "eve"], {"CONVEYOR_DATABASE_URL": NOWHERE}, "database cannot be used"),
-        (["create_token", "eve"], {}, "manage.py migrate prepares a new database"),
+        (["create_token", "eve"], {}, "Prepare it with: manage.py migrate"),
         (["migrate"], {"CONVEYOR_DATABASE_URL": "wat"}, "use postgresql://"),
         (["runner"], {"CONVEYOR_BROKER_URL": "wat://host:1/secret"}, "use redis://"),
         (["rotate_keys"], {"CONVEYOR_DATA_DIR": "/proc/nowhere"}, "/proc/nowhere"),

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import DatabaseError, connections
 from kombu import Connection
 
+from conveyor_site.database_trouble import database_sentence
 from conveyor_site.health import NotReadyError, check_database
 from conveyor_site.orchestrator.parent import Orchestrator, Work
 from conveyor_site.orchestrator.web import address_of, listen, run_web
@@ -55,7 +56,7 @@ class Command(BaseCommand):
                 works["web"] = partial(run_web, listener=listener)
                 self.stdout.write(f"Conveyor is at {address_of(listener)}")
         except NotReadyError as error:
-            raise CommandError(f"{error} {error.detail}".strip()) from error
+            raise CommandError(_not_ready(error)) from error
         except ConveyorError as error:
             raise CommandError(str(error)) from error
         finally:
@@ -78,6 +79,13 @@ class Command(BaseCommand):
                 f"The queue cannot be used yet: {error}. Jobs start with some seconds of delay "
                 "until it can."
             )
+
+
+def _not_ready(error: NotReadyError) -> str:
+    """Return what to tell an operator, who may know what the database said."""
+    cause = error.__cause__
+    told = database_sentence(cause) if isinstance(cause, DatabaseError) else None
+    return told or f"{error} {error.detail}".strip()
 
 
 def run_reconciler(_link: Link) -> int:

@@ -1,0 +1,106 @@
+"""The data folder and what is made in it, with a sentence for each way that can fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+_HEADER = b"SQLite format 3\0"
+_IN_PLACE = "a file is in the place of it or of a folder above it"
+_STATES = {
+    errno.EROFS: "its file system is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota of its user is used up",
+    errno.EEXIST: _IN_PLACE,
+    errno.ENOTDIR: _IN_PLACE,
+    errno.EISDIR: "a folder is in its place",
+    errno.ENOENT: "it is not there and cannot be made",
+}
+_DENIED = frozenset({errno.EACCES, errno.EPERM})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FREE = "Free some space there and try again."
+_ANOTHER = "Mend that, or set {} to a place where this user may write."
+
+DATA_DIR = "CONVEYOR_DATA_DIR"
+
+
+def data_folder(path: Path) -> Path:
+    """Return the folder, made if it is not there; raise ImproperlyConfigured with the way out."""
+    with told(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_access(path, os.R_OK | os.X_OK)
+    return path
+
+
+def database_file(path: Path, *, setting: str = DATA_DIR) -> Path:
+    """Return the path; raise ImproperlyConfigured for what is there and can be no database.
+
+    ``setting`` names the place. SQLite keeps files of its own beside the database.
+    """
+    with told(path, setting=setting):
+        if path.parent.is_dir():
+            _require_access(path.parent, os.W_OK | os.X_OK)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "", path)
+        if path.exists():
+            _require_access(path, os.R_OK | os.W_OK)
+            _require_header(path, setting)
+    return path
+
+
+@contextmanager
+def told(path: Path, *, setting: str = DATA_DIR) -> Iterator[None]:
+    """Turn what the system refuses into ImproperlyConfigured: the path, its state, the way out."""
+    try:
+        yield
+    except OSError as error:
+        sentence = sentence_of(error, path, way_out=_ANOTHER.format(setting))
+        raise ImproperlyConfigured(sentence) from error
+
+
+def sentence_of(error: OSError, path: Path | None = None, *, way_out: str = "") -> str:
+    """Return what to tell of an error of the system: the path, its state and the way out."""
+    place = error.filename2 or error.filename or path
+    state = _state_of(error).rstrip(".")
+    if place is None:
+        return f"{state[:1].upper()}{state[1:]}."
+    shown = place if isinstance(place, int) else os.fsdecode(place)
+    way_out = _FREE if error.errno in _FULL else way_out
+    return f"{shown} cannot be used: {state}. {way_out}".rstrip()
+
+
+def _state_of(error: OSError) -> str:
+    if error.errno in _DENIED:
+        return f"the user {_user()} may not read and write it"
+    return _STATES.get(error.errno or 0) or error.strerror or str(error)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        # A user without an account, as in containers.
+        return str(os.geteuid())
+
+
+def _require_access(path: Path, mode: int) -> None:
+    if os.access(path, mode, effective_ids=True):
+        return
+    is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    raise OSError(errno.EROFS if is_read_only else errno.EACCES, "", path)
+
+
+def _require_header(path: Path, setting: str) -> None:
+    with path.open("rb") as file:
+        header = file.read(len(_HEADER))
+    if header not in (b"", _HEADER):
+        raise ImproperlyConfigured(
+            f"{path} cannot be used: it is not a SQLite database. Move it away, and manage.py "
+            f"migrate makes a new one; or set {setting} to another place."
+        )

@@ -1,0 +1,55 @@
+"""What people are told of a database that cannot be used."""
+
+from __future__ import annotations
+
+from django.db import connection
+from django.db.utils import InterfaceError, OperationalError
+
+#: What PostgreSQL calls a table that is not there; SQLite has no word of its own for it.
+_UNDEFINED_TABLE = "42P01"
+
+_SERVER = (
+    "The database cannot be used: {error}. See that CONVEYOR_DATABASE_URL is right and its server "
+    "runs; manage.py migrate prepares a new database."
+)
+_FILE = "The database {path} cannot be used: {state}. {way_out}."
+_PREPARE = "Prepare it with: manage.py migrate"
+_ACCESS = "See that its folder is there, and that this user may write to both"
+_DAMAGED = "Restore a backup of it, or move it away, and manage.py migrate makes a new one"
+#: By the beginning of SQLite's name of the error (https://www.sqlite.org/rescode.html).
+_STATES = {
+    "SQLITE_FULL": ("the disk is full", "Free some space there and try again"),
+    "SQLITE_READONLY": ("it cannot be written to", _ACCESS),
+    "SQLITE_CANTOPEN": ("it cannot be opened", _ACCESS),
+    "SQLITE_PERM": ("it may not be opened", _ACCESS),
+    "SQLITE_NOTADB": ("it is not a SQLite database", _DAMAGED),
+    "SQLITE_CORRUPT": ("it is damaged", _DAMAGED),
+    "SQLITE_BUSY": ("another process keeps it locked", "Try again, or end what holds it"),
+    "SQLITE_IOERR": (
+        "its disk does not read or write it",
+        "See whether the disk is full or broken",
+    ),
+}
+
+
+def database_sentence(error: Exception) -> str | None:
+    """Return what to tell of a database's error; None for one that is a mistake of ours."""
+    if connection.vendor == "sqlite":
+        return _of_file(error)
+    is_empty = getattr(error.__cause__, "sqlstate", "") == _UNDEFINED_TABLE
+    if is_empty or isinstance(error, (OperationalError, InterfaceError)):
+        return _SERVER.format(error=_first_line(error))
+    return None
+
+
+def _of_file(error: Exception) -> str | None:
+    name = getattr(error.__cause__, "sqlite_errorname", "")
+    known = [told for start, told in _STATES.items() if name.startswith(start)]
+    if not known and not isinstance(error, (OperationalError, InterfaceError)):
+        return None
+    state, way_out = known[0] if known else (_first_line(error), _PREPARE)
+    return _FILE.format(path=connection.settings_dict["NAME"], state=state, way_out=way_out)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".?")
