@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from belts.models import CommitFile, Definition
 from belts.spec.names import quoted
+from belts.spec.places import located
 from belts.spec.problems import Problem, in_order, to_json
 from belts.spec.shapes import BeltFile
 from products.models import Product
@@ -35,7 +36,7 @@ def store_commit_file(
         defaults={
             "definition": definition,
             "text": data.decode("utf-8", errors="replace").replace("\0", "\ufffd"),
-            "problems": to_json(in_order(problems)),
+            "problems": to_json(in_order(problems), data),
             "on_default_branch": on_default_branch,
         },
     )
@@ -47,18 +48,13 @@ def own_problems(product: Product, file: BeltFile | None) -> list[Problem]:
 
     A repository cannot turn into another product by a push: that product may be somebody else's.
     """
-    if file is None or file.product == product.name:
+    if file is None or file.product in ("", product.name):
         return []
-    mark = file.marks.get("product")
-    return [
-        Problem(
-            "product.other-name",
-            "error",
-            f"The file describes the product {quoted(file.product)}, and here it is read for"
-            f" {quoted(product.name)}.",
-            "If that is meant, import the file: it makes another product; archive the old one.",
-            "product",
-            mark.line if mark else None,
-            mark.column if mark else None,
-        )
-    ]
+    problem = Problem(
+        "product.other-name",
+        "error",
+        f"The file describes the product {quoted(file.product)}, and here it is read for"
+        f" {quoted(product.name)}.",
+        "If that is meant, import the file: it makes another product; archive the old one.",
+    )
+    return [located(problem, file, "product")]

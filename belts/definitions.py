@@ -111,7 +111,7 @@ def definition_at(product: Product, commit: str) -> Definition:
 def _read(product: Product, source: Source, commit: str) -> CommitFile:
     data = read_belt_file(source, commit)
     parsed = parse_isolated(data)
-    problems = [*parsed.problems, *own_problems(product, parsed.file)]
+    problems = [*parsed.problems, *own_problems(product, parsed.draft)]
     usable = parsed.file if not any(each.is_error for each in problems) else None
     return store_commit_file(
         product,

@@ -46,12 +46,12 @@ def to_document(outcome: ImportOutcome) -> dict[str, Any]:
     done = changes if changes is not None and not outcome.failed else None
     return {
         "source": outcome.label,
-        "product": outcome.file.product if outcome.file else None,
+        "product": (outcome.draft.product or None) if outcome.draft else None,
         "commit": (outcome.read.commit or None) if outcome.read else None,
         "ok": not outcome.failed,
         "created": done.created if done else [],
         "changed": done.changed if done else [],
         "removed": done.removed if done else [],
-        "problems": to_json(outcome.problems),
+        "problems": to_json(outcome.problems, outcome.read.data if outcome.read else b""),
         "error": {"code": error.code, "message": str(error)} if error else None,
     }

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from belts.alignment import Changes
 from belts.commit_files import own_problems, store_commit_file
+from belts.credentials import UNKNOWN_CREDENTIAL, unknown_credentials
 from belts.definitions import DatabaseCatalogue, publish, store_definition
 from belts.errors import AdminManagedError, RepeatedProductError
 from belts.models import CommitFile, Definition
@@ -50,14 +51,16 @@ class ImportOptions:
 class ImportOutcome:
     """What became of one of the sources of an import.
 
-    ``error`` is why it was refused as a whole, ``problems`` is what is wrong in the file;
-    ``changes`` is set when it was imported, or with ``check`` would have been.
+    ``error`` is why it was refused as a whole, ``problems`` is what is wrong in the file, and
+    ``draft`` what could be read of it even so; ``changes`` is set when it was imported, or with
+    ``check`` would have been.
     """
 
     label: str
     strict: bool = False
     read: ReadFile | None = None
     file: BeltFile | None = None
+    draft: BeltFile | None = None
     parsed_problems: tuple[Problem, ...] = ()
     checked_problems: list[Problem] = field(default_factory=list)
     repository: str | None = None
@@ -80,7 +83,7 @@ class _Together:
     """The products of one import as they are going to be, before those that are known."""
 
     def __init__(self, outcomes: Sequence[ImportOutcome]) -> None:
-        self.files = {each.file.product: each.file for each in outcomes if each.file is not None}
+        self.files = {each.draft.product: each.draft for each in outcomes if each.draft is not None}
         self.known = DatabaseCatalogue()
 
     def product(self, name: str) -> BeltFile | None:
@@ -98,6 +101,7 @@ def import_sources(labels: Sequence[str], options: ImportOptions) -> list[Import
     outcomes = [_read(label, options) for label in labels]
     _refuse_repeated(outcomes)
     good = [outcome for outcome in outcomes if not outcome.failed]
+    _check_drafts(outcomes, options)
     while good:
         others = _Together(good)
         for outcome in good:
@@ -121,7 +125,8 @@ def _read(label: str, options: ImportOptions) -> ImportOutcome:
         outcome.error = error
         return outcome
     parsed = parse_isolated(outcome.read.data)
-    outcome.file, outcome.parsed_problems = parsed.file, parsed.problems
+    outcome.file, outcome.draft = parsed.file, parsed.draft
+    outcome.parsed_problems = parsed.problems
     return outcome
 
 
@@ -136,11 +141,19 @@ def _refuse_repeated(outcomes: Sequence[ImportOutcome]) -> None:
         first.setdefault(name, outcome.label)
 
 
+def _check_drafts(outcomes: Sequence[ImportOutcome], options: ImportOptions) -> None:
+    """Find out what else is wrong with those that are refused already, so that it is told too."""
+    drafts = _Together(outcomes)
+    for outcome in outcomes:
+        if outcome.failed and outcome.error is None:
+            _check(outcome, drafts, options)
+
+
 def _check(outcome: ImportOutcome, others: _Together, options: ImportOptions) -> None:
-    file, read = outcome.file, outcome.read
+    file, read = outcome.draft, outcome.read
     if file is None or read is None:
         return
-    outcome.checked_problems = check(file, others)
+    outcome.checked_problems = [*check(file, others), *unknown_credentials(file)]
     try:
         outcome.repository, more = choose_repository(file, read, given=options.source)
         outcome.checked_problems += more
@@ -180,7 +193,7 @@ def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:
         product,
         read.commit,
         data=read.data,
-        problems=outcome.problems,
+        problems=[each for each in outcome.problems if each.code != UNKNOWN_CREDENTIAL],
         definition=definition,
         on_default_branch=read.on_default_branch,
     )
@@ -260,12 +273,13 @@ def _read_commit(
         hint = "Then import the file again, or push another commit."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
     parsed = parse_isolated(data)
-    problems = [*parsed.problems, *own_problems(product, parsed.file)]
-    if parsed.file is None or parsed.file.product != product.name:
+    draft = parsed.draft
+    problems = [*parsed.problems, *own_problems(product, draft)]
+    if draft is None or draft.product not in ("", product.name):
         return data, None, problems
-    problems += check(parsed.file, DatabaseCatalogue())
-    problems += other_repository(product, parsed.file)
-    problems += deaf(parsed.file, source.url)
+    problems += check(draft, DatabaseCatalogue())
+    problems += other_repository(product, draft)
+    problems += deaf(draft, source.url)
     return data, parsed.file, problems
 
 

@@ -31,12 +31,12 @@ def _renew(row: CommitFile, definition: Definition | None) -> bool:
     before = [each for each in row.problems if _is_about_others(each)]
     if definition is None or not before:
         return False
-    now = to_json(check(spec_of(definition), known))
+    now = to_json(check(spec_of(definition), known), row.text)
     if _without_places(now) == _without_places(before):
         return False
     file = parse_isolated(row.text.encode()).file  # its lines are in no definition
     own = [each for each in row.problems if not _is_about_others(each)]
-    found = to_json(in_order(check(file, known))) if file is not None else now
+    found = to_json(in_order(check(file, known)), row.text) if file is not None else now
     CommitFile.objects.filter(pk=row.pk).update(problems=own + found)
     return True
 

@@ -7,6 +7,7 @@ from belts.models import Definition
 from belts.reading import ReadFile
 from belts.spec.matching import deaf_triggers, declared_source, no_source
 from belts.spec.names import quoted
+from belts.spec.places import located
 from belts.spec.problems import Problem
 from belts.spec.shapes import BeltFile
 from products.git.errors import SourceUrlError
@@ -20,11 +21,14 @@ def choose_repository(
     """Return the URL of the product's repository, None if it has none, and what to warn of.
 
     It is, first match: what the file names as ``source``; ``given`` by the operator; where the file
-    was read from, now or before; the one that its triggers name. Raises SourceUrlError when one
-    that somebody chose may not be used; one that merely came along is passed over with a warning.
+    was read from, now or before; the one that its triggers name. One in the file that may not be
+    used is an error there, and one that merely came along is passed over with a warning. Raises
+    SourceUrlError when the one ``given`` may not be used.
     """
-    chosen = file.source or given or read.url
-    if chosen:
+    if file.source:
+        problem = _refused(file, file.source)
+        return (None, [problem]) if problem else (file.source, [])
+    if chosen := given or read.url:
         check_url(chosen)
         return chosen, []
     warnings: list[Problem] = []
@@ -54,6 +58,14 @@ def _named_by_triggers(file: BeltFile) -> str | None:
     return declared_source(file, same_repository=same_repository)
 
 
+def _refused(file: BeltFile, source: str) -> Problem | None:
+    try:
+        check_url(source)
+    except SourceUrlError as error:
+        return located(Problem(error.code, "error", str(error)), file, "source")
+    return None
+
+
 def _unusable(url: str, error: SourceUrlError) -> Problem:
     return Problem(
         "product.no-source",
@@ -77,16 +89,11 @@ def other_repository(product: Product, file: BeltFile) -> list[Problem]:
     source = Source.objects.filter(product=product).first()
     if file.source is None or source is None or same_repository(file.source, source.url):
         return []
-    mark = file.marks.get("source")
-    return [
-        Problem(
-            "product.other-source",
-            "warning",
-            f"The file names the repository {quoted(file.source)}, and {product} stays with"
-            f" {quoted(source.url)}.",
-            "If the product is to move, import the file, or change its source in the admin.",
-            "source",
-            mark.line if mark else None,
-            mark.column if mark else None,
-        )
-    ]
+    problem = Problem(
+        "product.other-source",
+        "warning",
+        f"The file names the repository {quoted(file.source)}, and {product} stays with"
+        f" {quoted(source.url)}.",
+        "If the product is to move, import the file, or change its source in the admin.",
+    )
+    return [located(problem, file, "source")]

@@ -97,8 +97,8 @@ def read_rows(product: Product) -> ParseResult:
     document = document_of(product)
     parsed = parse_document(document)
     problems = list(parsed.problems)
-    if parsed.file is not None:
-        problems += check(parsed.file, DatabaseCatalogue())
+    if parsed.draft is not None:
+        problems += check(parsed.draft, DatabaseCatalogue())
     failed = any(each.is_error for each in problems)
     return ParseResult(
         None if failed else parsed.file, tuple(_placed(each, document) for each in problems)

@@ -75,6 +75,7 @@ def _problem(message: str, path: str, code: str = "request.invalid") -> dict[str
         "path": path,
         "line": None,
         "column": None,
+        "excerpt": "",
     }
 
 

@@ -10,8 +10,9 @@ from uuid import UUID
 from django.db.models.functions import Coalesce
 
 from belts.definitions import spec_of
+from belts.spec.catalogue import NoCatalogue
 from belts.spec.references import Reference, job_references
-from belts.spec.resolve import LocalOutput, NoCatalogue, resolve_reference
+from belts.spec.resolve import LocalOutput, resolve_reference
 from belts.spec.shapes import BeltFile, BeltSpec, JobSpec
 from products.identifiers import uuid7
 from runs.models import BeltRun, Consumption, JobRun, Output, Supplier

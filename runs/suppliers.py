@@ -9,10 +9,10 @@ from typing import Any
 from django.db.models import QuerySet
 
 from belts.definitions import DatabaseCatalogue, spec_of
+from belts.spec.catalogue import Catalogue
 from belts.spec.problems import Problem
 from belts.spec.references import job_references
 from belts.spec.resolve import (
-    Catalogue,
     ProductOutput,
     candidates,
     governing_input,

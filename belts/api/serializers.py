@@ -13,7 +13,7 @@ from products.names import NAME_MAX
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """A problem of a belt file; ``line`` and ``column`` count from 1."""
+    """A problem of a belt file; ``line`` and ``column`` count from 1, ``excerpt`` is that line."""
 
     code = serializers.CharField()
     severity = serializers.ChoiceField(choices=["error", "warning"])
@@ -22,6 +22,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     path = serializers.CharField(allow_blank=True)
     line = serializers.IntegerField(allow_null=True)
     column = serializers.IntegerField(allow_null=True)
+    excerpt = serializers.CharField(allow_blank=True, default="")
 
 
 class JobSerializer(serializers.ModelSerializer[Job]):

@@ -43,16 +43,15 @@ class Builder:
         """Take the reader, which has the marks and collects the problems."""
         self.reader = reader
         self.product = ""
-        self.lacks_names = False
-        self.lacks_outputs = False
+        self.gaps: set[str] = set()
 
     def file(self, values: Values) -> BeltFile:
         """Return the file; parts that cannot be used are missing in it."""
         self.product = values.get("product", "")
-        self.lacks_names = not self.product
         self._reserved_name("product", self.product)
         belts = _records(values.get("belts"))
         self._unique([(f"belts[{index}]", each) for index, each in belts])
+        self._note_gap("", "belts", belts)
         triggers = [
             self._trigger(each, f"triggers[{index}]")
             for index, each in _records(values.get("triggers"))
@@ -64,6 +63,7 @@ class Builder:
             tuple(triggers),
             tuple(self._belt(each, f"belts[{index}]") for index, each in belts),
             self.reader.marks,
+            frozenset(self.gaps),
         )
 
     # Triggers
@@ -123,6 +123,7 @@ class Builder:
         defaults["env"] = {**env, **defaults.get("env", {})}
         jobs = _records(values.get("jobs"))
         self._unique([(f"{path}.jobs[{index}]", each) for index, each in jobs])
+        self._note_gap(values.get("name", ""), f"{path}.jobs", jobs)
         return BeltSpec(
             values.get("name", ""),
             values.get("description", ""),
@@ -153,7 +154,7 @@ class Builder:
             pre_run=values.get("pre-run", ""),
             commands=values.get("commands", ""),
             post_run=values.get("post-run", ""),
-            outputs=self._outputs(values, shell, f"{path}.outputs"),
+            outputs=self._outputs(values, belt, shell, f"{path}.outputs"),
             downstreams=self._downstreams(values),
             timeout_s=merged.get("timeout"),
             post_run_timeout_s=merged.get("post-run-timeout", POST_RUN_DEFAULT_S),
@@ -215,12 +216,15 @@ class Builder:
         kind = "job" if own and build is None and branch is None else "product"
         return InputSpec(kind, product, belt_name, job, build, branch)
 
-    def _outputs(self, values: Values, shell: str, path: str) -> tuple[OutputSpec, ...]:
+    def _outputs(
+        self, values: Values, belt: Values, shell: str, path: str
+    ) -> tuple[OutputSpec, ...]:
         found: dict[str, OutputSpec] = {}
-        for index, entry in enumerate(values.get("outputs", ())):
-            spec = _output(entry)
+        specs = [_output(entry) for entry in values.get("outputs", ())]
+        if path in self.reader.unread or None in specs:
+            self.gaps.add(f"{belt.get('name', '')}.{values.get('name', '')}")
+        for index, spec in enumerate(specs):
             if spec is None:
-                self.lacks_outputs = True
                 continue
             entry_path = f"{path}[{index}]"
             self._reserved_variable(spec.name, entry_path)
@@ -262,7 +266,6 @@ class Builder:
         seen: set[str] = set()
         for path, values in entries:
             name = values.get("name")
-            self.lacks_names = self.lacks_names or name is None
             if name in seen:
                 message = f"The name {quoted(str(name))} is taken by an earlier one."
                 self.reader.report("name.duplicate", f"{path}.name", message, "Rename one of them.")
@@ -278,7 +281,12 @@ class Builder:
         if is_reserved_variable(name):
             message = f"The variable {quoted(name)} is reserved for the platform."
             hint = "Take another name; within a script you can still set it."
-            self.reader.report("name.reserved", path, message, hint)
+            self.reader.report("name.reserved", path, message, hint, key=True)
+
+    def _note_gap(self, gap: str, path: str, entries: Iterable[tuple[int, Values]]) -> None:
+        """Note that entries may be missing, where one has no name or the list was not read."""
+        if path in self.reader.unread or any(each.get("name") is None for _, each in entries):
+            self.gaps.add(gap)
 
     def _misplaced(self, path: str, where: str, fix: str) -> None:
         message = f"References are not replaced in {where}."

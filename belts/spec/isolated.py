@@ -80,12 +80,14 @@ def _limit(cpu_s: int, memory_bytes: int) -> None:
 
 
 def _document(result: ParseResult) -> dict[str, Any]:
-    file = result.file
+    draft = result.draft
     return {
         "problems": to_json(result.problems),
-        "file": file.to_document() if file else None,
-        "marks": {path: _mark(mark) for path, mark in file.marks.items()} if file else {},
-        "lines": [trigger.line for trigger in file.triggers] if file else [],
+        "is_good": result.file is not None,
+        "draft": draft.to_document() if draft else None,
+        "gaps": sorted(draft.gaps) if draft else [],
+        "marks": {path: _mark(mark) for path, mark in draft.marks.items()} if draft else {},
+        "lines": [trigger.line for trigger in draft.triggers] if draft else [],
     }
 
 
@@ -96,14 +98,15 @@ def _mark(mark: Mark) -> list[Any]:
 def _restored(output: bytes) -> ParseResult:
     document = json.loads(output)
     problems = tuple(Problem.from_document(each) for each in document["problems"])
-    if document["file"] is None:
+    if document["draft"] is None:
         return ParseResult(None, problems)
     marks = {
         path: Mark(line, column, tuple((row, start) for row, start in rows))
         for path, (line, column, rows) in document["marks"].items()
     }
-    file = BeltFile.from_document(document["file"])
-    return ParseResult(file.with_places(marks, document["lines"]), problems)
+    draft = BeltFile.from_document(document["draft"])
+    draft = draft.with_places(marks, document["lines"], frozenset(document["gaps"]))
+    return ParseResult(draft if document["is_good"] else None, problems, draft)
 
 
 def _unparseable(cpu_s: int, memory_bytes: int) -> Problem:

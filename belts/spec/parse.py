@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from belts.spec.build import Builder
+from belts.spec.catalogue import NoCatalogue
 from belts.spec.graph import find_cycles
 from belts.spec.keys import FILE
 from belts.spec.limits import REFERENCES_PER_JOB
@@ -16,7 +17,7 @@ from belts.spec.places import Place, located, places_of
 from belts.spec.problems import Problem, in_order
 from belts.spec.read import NOTHING, Reader
 from belts.spec.references import job_references
-from belts.spec.resolve import LocalOutput, NoCatalogue, problems_within, resolve_reference
+from belts.spec.resolve import LocalOutput, problems_within, resolve_reference
 from belts.spec.shapes import BeltFile, BeltSpec, with_broken_triggers
 
 _MISPLACED = {
@@ -41,15 +42,19 @@ _MISPLACED = {
         'Hand it over with env: {{VALUE: "{text}"}} and read the variable VALUE.',
     ),
 }
-_ABOUT_NAMES = ("unknown-belt", "unknown-job", "ambiguous")
 
 
 @dataclass(frozen=True, slots=True)
 class ParseResult:
-    """What became of a file: ``file`` is None when any of the problems is an error."""
+    """What became of a file: ``file`` is None when any of the problems is an error.
+
+    ``draft`` is what could be read of it even so, for finding out what else is wrong with it;
+    None where nothing could.
+    """
 
     file: BeltFile | None
     problems: tuple[Problem, ...]
+    draft: BeltFile | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -99,9 +104,9 @@ def _parse(root: Node, lines: list[str], problems: list[Problem]) -> ParseResult
     builder = Builder(reader)
     file = with_broken_triggers(with_needs(builder.file(values)))
     found = [*problems, *reader.problems, *_script_problems(file), *_cycle_problems(file)]
-    found += _own_problems(file, builder)
+    found += problems_within(file)
     failed = any(each.is_error for each in found)
-    return ParseResult(None if failed else file, in_order(found))
+    return ParseResult(None if failed else file, in_order(found), file)
 
 
 def with_needs(file: BeltFile) -> BeltFile:
@@ -163,13 +168,3 @@ def _cycle_problems(file: BeltFile) -> Iterator[Problem]:
 
 def _number(belt: BeltSpec, name: str) -> int:
     return next(number for number, job in enumerate(belt.jobs) if job.name == name)
-
-
-def _own_problems(file: BeltFile, builder: Builder) -> Iterator[Problem]:
-    """Yield wrong names of the product's own; where names could not be read, none is wrong."""
-    for problem in problems_within(file):
-        concern = problem.code.partition(".")[2]
-        unsure = builder.lacks_names and concern in _ABOUT_NAMES
-        unsure = unsure or (builder.lacks_outputs and concern == "undeclared-output")
-        if not unsure:
-            yield problem

@@ -18,7 +18,9 @@ _SHOWN_COLUMNS = 160
 class Problem:
     """Something wrong with a belt file; ``line`` and ``column`` count from 1 where known.
 
-    ``path`` says where in the file's structure it is, such as ``belts[0].jobs[1].inputs[0]``.
+    ``severity`` is error or warning; or unsure, which is told to nobody: a part of the file that
+    cannot be read may be what was meant. ``path`` says where in the file's structure it is, such as
+    ``belts[0].jobs[1].inputs[0]``.
     """
 
     code: str
@@ -45,8 +47,8 @@ class Problem:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Problem:
-        """Return the problem that ``to_document`` wrote."""
-        return cls(**document)
+        """Return the problem that ``to_document`` or ``to_json`` wrote."""
+        return cls(**{name: value for name, value in document.items() if name != "excerpt"})
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -55,9 +57,13 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(unique, key=lambda each: (each.line or 0, each.column or 0)))
 
 
-def to_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Return the problems as plain data, as the API and the database hold them."""
-    return [problem.to_document() for problem in problems]
+def to_json(problems: Iterable[Problem], text: str | bytes = "") -> list[dict[str, Any]]:
+    """Return the problems as plain data, as the API and the database hold them.
+
+    ``excerpt`` is the offending line of ``text``, of a long one the part around the place.
+    """
+    lines = _lines(text)
+    return [{**each.to_document(), "excerpt": "".join(_around(each, lines))} for each in problems]
 
 
 def render_text(problems: Iterable[Problem], text: str | bytes, file_name: str) -> str:
@@ -65,10 +71,14 @@ def render_text(problems: Iterable[Problem], text: str | bytes, file_name: str) 
 
     Nothing of the file reaches the terminal as a control character.
     """
+    lines = _lines(text)
+    return "\n".join(_render(problem, lines, visible(file_name)) for problem in problems)
+
+
+def _lines(text: str | bytes) -> list[str]:
     if isinstance(text, bytes):
         text = text.decode("utf-8", errors="replace")
-    lines = text.splitlines()
-    return "\n".join(_render(problem, lines, visible(file_name)) for problem in problems)
+    return text.splitlines()
 
 
 def _render(problem: Problem, lines: list[str], file_name: str) -> str:
@@ -76,8 +86,11 @@ def _render(problem: Problem, lines: list[str], file_name: str) -> str:
     if problem.line is not None:
         place += f":{problem.line}:{problem.column or 1}"
     shown = [f"{place}: {problem.severity}: {visible(problem.message)} [{problem.code}]"]
-    if problem.line is not None and 0 < problem.line <= len(lines):
-        shown += _excerpt(lines[problem.line - 1], problem.line, problem.column or 1)
+    before, after = _around(problem, lines)
+    if before or after:
+        gutter = f"{problem.line:6} | "
+        caret = " " * (len(gutter) - 2) + "| " + " " * _width(before) + "^"
+        shown += [gutter + before + after, caret]
     if problem.path:
         shown.append(f"  at: {visible(problem.path)}")
     if problem.hint:
@@ -85,12 +98,14 @@ def _render(problem: Problem, lines: list[str], file_name: str) -> str:
     return "\n".join(shown) + "\n"
 
 
-def _excerpt(line: str, number: int, column: int) -> list[str]:
+def _around(problem: Problem, lines: list[str]) -> tuple[str, str]:
+    """Return what stands before and after the place in its line; nothing where it is not known."""
+    if problem.line is None or not 0 < problem.line <= len(lines):
+        return "", ""
+    line, column = lines[problem.line - 1], problem.column or 1
     start = max(0, column - _SHOWN_COLUMNS // 2)
-    before = visible(line[start : column - 1].replace("\t", "    "))
-    after = visible(line[column - 1 : start + _SHOWN_COLUMNS].replace("\t", "    "))
-    gutter = f"{number:6} | "
-    return [gutter + before + after, " " * (len(gutter) - 2) + "| " + " " * _width(before) + "^"]
+    before, after = line[start : column - 1], line[column - 1 : start + _SHOWN_COLUMNS]
+    return visible(before.replace("\t", "    ")), visible(after.replace("\t", "    "))
 
 
 def _width(text: str) -> int:

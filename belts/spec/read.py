@@ -46,13 +46,19 @@ NOTHING: Final = _Nothing()
 
 
 class Reader:
-    """Reads a tree; afterwards it has the problems and the marks by path."""
+    """Reads a tree; afterwards it has the problems, and the marks by path.
+
+    ``keys`` has the marks of the keys of free mappings. ``unread`` are the paths of keys that are
+    there and could not be read, or that a misspelt one was probably meant to be.
+    """
 
     def __init__(self, lines: list[str]) -> None:
         """Take the lines of the text, none when there is no text."""
         self.lines = lines
         self.problems: list[Problem] = []
         self.marks: dict[str, Mark] = {}
+        self.keys: dict[str, Mark] = {}
+        self.unread: set[str] = set()
 
     def read(self, kind: Kind, node: Node, path: str) -> Any:
         """Return the value at ``path``: text, number, list or dict by kind, or NOTHING."""
@@ -61,11 +67,16 @@ class Reader:
         method = getattr(self, f"_{type(kind).__name__.lower()}")
         return method(kind, node, path)
 
-    def report(self, code: str, path: str, message: str, hint: str = "") -> Any:
-        """Record an error at ``path`` unless there are plenty already; return NOTHING."""
+    def report(
+        self, code: str, path: str, message: str, hint: str = "", *, key: bool = False
+    ) -> Any:
+        """Record an error at ``path`` unless there are plenty already; return NOTHING.
+
+        With ``key`` the line and column are those of the key instead of its value.
+        """
         if self.is_full:
             return NOTHING
-        mark = self.marks.get(path)
+        mark = (self.keys.get(path) if key else None) or self.marks.get(path)
         line, column = (mark.line, mark.column) if mark else (None, None)
         self.problems.append(Problem(code, "error", message, hint, path, line, column))
         return NOTHING
@@ -240,7 +251,7 @@ class Reader:
 
     def _key(self, key: Scalar, path: str) -> Scalar:
         if key.mark is not None:
-            self.marks[path] = key.mark
+            self.marks[path] = self.keys[path] = key.mark
         return Scalar(key.text, plain=False, mark=key.mark)
 
     def _record(self, kind: Record, node: Node, path: str) -> Any:
@@ -269,6 +280,8 @@ class Reader:
         read = self.read(known.kind, value, entry_path)
         if read is not NOTHING:
             found[name] = read
+        else:
+            self.unread.add(entry_path)
 
     def _unknown_key(self, kind: Record, key: Scalar, path: str) -> None:
         if self.is_full:
@@ -277,6 +290,8 @@ class Reader:
         if key.mark is not None:
             self.marks[entry_path] = key.mark
         names = [known.name for known in kind.keys]
+        if near := nearest(key.text, names):
+            self.unread.add(f"{path}.{near}" if path else near)
         hint = dict(kind.elsewhere).get(key.text)
         if hint is None:
             hint = did_you_mean(key.text, names, what="keys here")

@@ -3,7 +3,8 @@
 Pure: other products' files come from a catalogue. What is wrong with a product's own names is
 always an error; what is wrong with another product's has the severity that the caller chooses:
 a warning while a file is imported (the other product may come or change), an error when a run is
-created.
+created. In what could be read of a broken file, a name is not wrong where a part that could not be
+read may be what it means.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
+from belts.spec.catalogue import Catalogue, NoCatalogue
 from belts.spec.limits import PROBLEMS
+from belts.spec.loops import loop_problems
 from belts.spec.names import did_you_mean, quoted
 from belts.spec.places import Place, located, places_of
 from belts.spec.problems import Problem
@@ -30,6 +32,7 @@ from belts.spec.unresolved import (
     unknown_product,
 )
 
+_UNSURE = "unsure"
 _ABOUT_UNKNOWN_PRODUCTS = frozenset(
     {
         "input.unknown-product",
@@ -38,22 +41,6 @@ _ABOUT_UNKNOWN_PRODUCTS = frozenset(
         "trigger.unknown-product",
     }
 )
-
-
-class Catalogue(Protocol):
-    """The products that are known."""
-
-    def product(self, name: str) -> BeltFile | None:
-        """Return the present file of the product ``name``, None when there is no such product."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoCatalogue:
-    """No other product is known."""
-
-    def product(self, name: str) -> BeltFile | None:
-        """Return None for every name."""
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +90,12 @@ def resolve_reference(
     job = belt.job(name) if len(reference.parts) == 1 else None
     product = file if name == file.product else catalogue.product(name)
     if job is not None and product is not None and product is not file:
-        return ambiguous(reference, file, belt)
+        return ambiguous(reference, file, belt, "error" if file.product else _UNSURE)
     if job is not None:
         return _of_job(reference, job, file=file, belt=belt)
     if product is None:
-        return unknown_product(reference, file, belt, severity)
+        unsure = _may_be_own(file, belt)
+        return unknown_product(reference, file, belt, _UNSURE if unsure else severity)
     own = product is file
     found = _of_product(reference, product, severity="error" if own else severity)
     if own and isinstance(found, ProductOutput) and found.belt == belt.name:
@@ -125,7 +113,22 @@ def _of_job(
             return ambiguous(reference, file, belt)
     if job.output(reference.output):
         return LocalOutput(job.name, reference.output)
-    return undeclared(reference, [job], "error", f"the job {job.name}")
+    severity = _UNSURE if file.lacks_outputs(belt.name, job.name) else "error"
+    return undeclared(reference, [job], severity, f"the job {job.name}")
+
+
+def _may_be_own(file: BeltFile, belt: BeltSpec) -> bool:
+    """Return whether an unknown name may be the product's, or that of a job of the belt."""
+    return not file.product or file.lacks_jobs(belt.name)
+
+
+def _lacks(product: BeltFile, named: tuple[str, ...]) -> bool:
+    """Return whether a job which the names behind the product mean may be missing."""
+    belt = product.belt(named[0]) if named else None
+    if belt is not None:
+        return product.lacks_jobs(belt.name)
+    anywhere = len(named) < 2 and any(product.lacks_jobs(each.name) for each in product.belts)
+    return product.lacks_belts() or anywhere
 
 
 def _of_product(
@@ -133,10 +136,13 @@ def _of_product(
 ) -> ProductOutput | Problem:
     named = reference.parts[1:]
     found = candidates(product, named)
+    unsure = _lacks(product, named)
     if not found:
-        return unknown_place(reference, product, severity)
+        return unknown_place(reference, product, _UNSURE if unsure else severity)
     declaring = [each for each in found if each.job.output(reference.output)]
     if not declaring:
+        unsure |= any(product.lacks_outputs(each.belt.name, each.job.name) for each in found)
+        severity = _UNSURE if unsure else severity
         where = ".".join(reference.parts)
         return undeclared(reference, [each.job for each in found], severity, where)
     if len(declaring) > 1:
@@ -188,14 +194,17 @@ def input_problem(
     if spec.kind == "job":
         short = spec.product is None and spec.job is not None and spec.job != file.product
         clash = short and catalogue.product(str(spec.job)) is not None
-        return ambiguous_input(spec, file, belt) if clash else None
+        severity = "error" if file.product else _UNSURE
+        return ambiguous_input(spec, file, belt, severity) if clash else None
     if spec.kind != "product" or name is None:
         return None
     own = name == file.product
     product = file if own else catalogue.product(name)
     if product is None:
-        return unknown_input(spec, file, belt, severity)
-    return unknown_input_place(spec, product, "error" if own else severity)
+        return unknown_input(spec, file, belt, _UNSURE if _may_be_own(file, belt) else severity)
+    named = tuple(each for each in (spec.belt, spec.job) if each)
+    severity = "error" if own else severity
+    return unknown_input_place(spec, product, _UNSURE if _lacks(product, named) else severity)
 
 
 def check(file: BeltFile, catalogue: Catalogue) -> list[Problem]:
@@ -206,13 +215,17 @@ def check(file: BeltFile, catalogue: Catalogue) -> list[Problem]:
     """
     within = set(problems_within(file))
     found = (each for each in _problems(file, catalogue) if each not in within)
-    return list(islice(found, PROBLEMS))
+    return list(islice((each for each in found if each.severity != _UNSURE), PROBLEMS))
 
 
 def problems_within(file: BeltFile) -> list[Problem]:
     """Return what is wrong with names of the file's own product."""
     found = _problems(file, NoCatalogue())
-    return [each for each in found if each.code not in _ABOUT_UNKNOWN_PRODUCTS]
+    return [
+        each
+        for each in found
+        if each.code not in _ABOUT_UNKNOWN_PRODUCTS and each.severity != _UNSURE
+    ]
 
 
 def _problems(file: BeltFile, catalogue: Catalogue) -> Iterator[Problem]:
@@ -220,6 +233,7 @@ def _problems(file: BeltFile, catalogue: Catalogue) -> Iterator[Problem]:
         yield from _trigger_problems(trigger, f"triggers[{index}]", file, catalogue)
     for place in places_of(file):
         yield from _job_problems(place, file, catalogue)
+    yield from loop_problems(file, catalogue)
     for index, belt in enumerate(file.belts):
         for number, downstream in enumerate(belt.downstreams):
             path = f"belts[{index}].downstreams[{number}]"
@@ -247,18 +261,22 @@ def _downstream_problems(
     downstream: DownstreamSpec, path: str, file: BeltFile, catalogue: Catalogue
 ) -> Iterator[Problem]:
     name = downstream.product
+    if not name:
+        return
     product = file if name == file.product else catalogue.product(name)
     if product is None:
         message = f"The downstream product {quoted(name)} is not known here yet."
         hint = "It starts nothing until that product is imported."
+        severity = "warning" if name and file.product else _UNSURE
         yield located(
-            Problem("downstream.unknown-product", "warning", message, hint),
+            Problem("downstream.unknown-product", severity, message, hint),
             file,
             f"{path}.downstream-product",
         )
         return
     known = [belt.name for belt in product.belts]
     severity = "error" if product is file else "warning"
+    severity = _UNSURE if product.lacks_belts() else severity
     for index, belt in enumerate(downstream.belts):
         if belt not in known:
             message = f"The downstream product {name} has no belt {quoted(belt)}."
@@ -281,7 +299,8 @@ def _trigger_problems(
     if product is None:
         message = f"The upstream product {quoted(name)} is not known here yet."
         hint = "The trigger waits until that product is imported."
-        problem = Problem("trigger.unknown-product", "warning", message, hint)
+        severity = "warning" if file.product else _UNSURE
+        problem = Problem("trigger.unknown-product", severity, message, hint)
         yield located(problem, file, f"{path}.upstream-product")
     elif product.belt(upstream_belt) is None and product is file:
         yield _broken(file, upstream_belt, f"{path}.upstream-belt")
@@ -289,7 +308,8 @@ def _trigger_problems(
         message = f"The upstream product {name} has no belt {quoted(upstream_belt)}."
         belts = [belt.name for belt in product.belts]
         hint = did_you_mean(upstream_belt, belts, what=f"belts of {name}")
-        problem = Problem("trigger.unknown-upstream-belt", "warning", message, hint)
+        severity = _UNSURE if product.lacks_belts() else "warning"
+        problem = Problem("trigger.unknown-upstream-belt", severity, message, hint)
         yield located(problem, file, f"{path}.upstream-belt")
 
 
@@ -297,4 +317,5 @@ def _broken(file: BeltFile, belt: str, path: str) -> Problem:
     known = [each.name for each in file.belts]
     message = f"{file.product} has no belt {quoted(belt)}; this trigger never fires."
     hint = did_you_mean(belt, known, what=f"belts of {file.product}")
-    return located(Problem("trigger.unknown-belt", "warning", message, hint), file, path)
+    severity = _UNSURE if file.lacks_belts() else "warning"
+    return located(Problem("trigger.unknown-belt", severity, message, hint), file, path)

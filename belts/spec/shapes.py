@@ -245,7 +245,11 @@ class TriggerSpec:
 
 @dataclass(frozen=True, slots=True)
 class BeltFile:
-    """All that a belt file says. ``marks`` has lines and columns by path, where there is a text."""
+    """All that a belt file says. ``marks`` has lines and columns by path, where there is a text.
+
+    ``gaps`` is empty, except in what could be read of a broken file: "" where a belt may be
+    missing, ``belt`` where one of its jobs may be, ``belt.job`` where one of its outputs may be.
+    """
 
     product: str
     description: str = ""
@@ -255,10 +259,25 @@ class BeltFile:
     marks: dict[str, Mark] = field(
         default_factory=dict, compare=False, repr=False, metadata={"document": False}
     )
+    gaps: frozenset[str] = field(
+        default=frozenset(), compare=False, repr=False, metadata={"document": False}
+    )
 
     def belt(self, name: str) -> BeltSpec | None:
         """Return the belt of that name."""
         return next((each for each in self.belts if each.name == name), None)
+
+    def lacks_belts(self) -> bool:
+        """Return whether it may have belts that could not be read."""
+        return "" in self.gaps
+
+    def lacks_jobs(self, belt: str) -> bool:
+        """Return whether the belt may have jobs that could not be read."""
+        return belt in self.gaps
+
+    def lacks_outputs(self, belt: str, job: str) -> bool:
+        """Return whether the job may have outputs that could not be read."""
+        return f"{belt}.{job}" in self.gaps
 
     def to_document(self) -> dict[str, Any]:
         """Return the canonical form, ready for JSON; equal files have equal forms."""
@@ -270,13 +289,15 @@ class BeltFile:
         """Return the file that ``to_document`` wrote, without lines."""
         return with_broken_triggers(restore(cls, document))
 
-    def with_places(self, marks: dict[str, Mark], lines: list[int | None]) -> BeltFile:
-        """Return the file with marks by path and the line of each trigger."""
+    def with_places(
+        self, marks: dict[str, Mark], lines: list[int | None], gaps: frozenset[str]
+    ) -> BeltFile:
+        """Return the file with marks by path, the line of each trigger, and its gaps."""
         triggers = tuple(
             dataclasses.replace(trigger, line=line)
             for trigger, line in zip(self.triggers, lines, strict=True)
         )
-        return dataclasses.replace(self, marks=marks, triggers=triggers)
+        return dataclasses.replace(self, marks=marks, triggers=triggers, gaps=gaps)
 
     def to_yaml_document(self) -> dict[str, Any]:
         """Return the file's own form; ``belts.spec.parse_document`` reads it back."""

@@ -51,23 +51,27 @@ def unknown_input_place(spec: InputSpec, product: BeltFile, severity: str) -> Pr
     )
 
 
-def ambiguous_input(spec: InputSpec, file: BeltFile, belt: BeltSpec) -> Problem:
+def ambiguous_input(
+    spec: InputSpec, file: BeltFile, belt: BeltSpec, severity: str = "error"
+) -> Problem:
     """Return that an input names a job and a product."""
     return Problem(
         "input.ambiguous",
-        "error",
+        severity,
         f"{quoted(spec.name)} is a job of this belt and also a product.",
         f"Write {file.product}.{belt.name}.{spec.name} for the job, or {spec.name}.BELT for the"
         " product.",
     )
 
 
-def ambiguous(reference: Reference, file: BeltFile, belt: BeltSpec) -> Problem:
+def ambiguous(
+    reference: Reference, file: BeltFile, belt: BeltSpec, severity: str = "error"
+) -> Problem:
     """Return that a reference begins with a name of a job and a product."""
     name, output = reference.parts[0], reference.output
     return Problem(
         "reference.ambiguous",
-        "error",
+        severity,
         f"In {reference.text} the name {quoted(name)} is a job of this belt and also a product.",
         f"Write ${{{file.product}.{belt.name}.{name}.{output}}} for the job, or"
         f" ${{{name}.BELT.JOB.{output}}} for the product.",

@@ -69,6 +69,10 @@ def read_plain_file(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
+        if path.is_symlink():
+            raise FileMissingError(
+                f"The file {path} is a link, and links are not followed. Put the file itself there."
+            ) from error
         raise FileMissingError(f"The file {path} cannot be read: {error.strerror}.") from error
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

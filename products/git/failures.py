@@ -44,7 +44,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     ),
     (
         r"timed out|Operation too slow|Timeout",
-        "it did not answer in time. It is looked at again.",
+        "it did not answer in time. Try again later.",
     ),
     (
         r"No space left on device|Disk quota exceeded",
@@ -55,7 +55,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         r"Connection refused|Failed to connect|Network is unreachable|No route to host"
         r"|Connection (reset|closed)|Couldn't connect|Empty reply|early EOF|hung up"
         r"|requested URL returned error: (429|5\d\d)",
-        "its host cannot be reached or does not answer as it should. It is looked at again.",
+        "its host cannot be reached or does not answer as it should. Try again later.",
     ),
     (r"cannot run ssh|ssh: not found", "this machine has no ssh. Install it (openssh-client)."),
     (
@@ -88,14 +88,14 @@ def failed(url: str, error: GitFailedError, allowance: Allowance) -> ConveyorErr
     if is_too_large(error):
         return RepositoryTooLargeError(shown(url), allowance.room_bytes)
     if error.timed_out:
-        why = f"it was not done within {allowance.seconds:.0f} s. It is looked at again."
+        why = f"it was not done within {allowance.seconds:.0f} s. Try again later."
         return SourceUnreachableError(shown(url), f"{why} {allowance.way_out}".rstrip())
     return unreachable(url, error, timeout_s=allowance.seconds)
 
 
 def _why(error: GitFailedError, timeout_s: float) -> str:
     if error.timed_out:
-        return f"it did not answer within {timeout_s:.0f} s. It is looked at again."
+        return f"it did not answer within {timeout_s:.0f} s. Try again later."
     for pattern, sentence in _KNOWN:
         if re.search(pattern, error.stderr, re.IGNORECASE):
             return sentence

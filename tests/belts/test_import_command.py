@@ -123,7 +123,10 @@ def test_json_has_everything_on_stdout(tmp_path: Path) -> None:
     good, broken, missing = report["sources"]
     assert (good["product"], good["ok"], good["problems"]) == ("small", True, [])
     assert "belt build" in good["created"]
-    assert (broken["product"], broken["ok"], broken["created"]) == (None, False, [])
+    assert (broken["product"], broken["ok"], broken["created"]) == ("small", False, [])
+    assert {each["excerpt"].strip() for each in broken["problems"]} == {
+        "- {name: compile, comands: make}"
+    }
     assert {(each["code"], each["line"]) for each in broken["problems"]} == {
         ("key.unknown", 6),
         ("key.missing", 6),

@@ -10,7 +10,7 @@ import pytest
 from belts.definitions import current_definition
 from belts.importing import ImportOptions, ImportOutcome, import_sources
 from belts.models import Belt, CommitFile, Definition, Job, Trigger
-from products.models import Configuration, Product, Source
+from products.models import Configuration, Credential, Product, Source
 from tests import builders
 from tests.belts.git_repositories import Repository
 
@@ -284,9 +284,52 @@ def test_the_source_follows_the_triggers_that_named_it(tmp_path: Path) -> None:
 
 def test_a_source_that_may_not_be_used_is_refused_with_nothing_written(tmp_path: Path) -> None:
     outcome = imported(a_file(tmp_path, SMALL + "source: ext::sh\n"))[0]
-    assert outcome.error is not None
-    assert outcome.error.code == "source.url"
+    (problem,) = outcome.problems
+    assert (problem.code, problem.severity, problem.path) == ("source.url", "error", "source")
+    assert problem.line == SMALL.count("\n") + 1
     assert not Product.objects.exists()
+
+
+def test_all_problems_come_at_once_also_those_with_the_site(tmp_path: Path) -> None:
+    mistakes = "comands: x, credentials: deploy-key, commands: 'echo ${gone.X}'"
+    text = SMALL.replace("commands: make", mistakes)
+    outcome = imported(a_file(tmp_path, text + "source: http://git.example/x\n"))[0]
+    assert {each.code for each in outcome.problems} == {
+        "key.unknown",
+        "reference.unknown-product",
+        "job.unknown-credential",
+        "source.url",
+    }
+    assert not Product.objects.exists()
+
+
+def test_products_that_are_refused_together_still_know_one_another(tmp_path: Path) -> None:
+    first = SMALL.replace("commands: make", "comands: x, commands: make")
+    second = SMALL.replace("product: small", "product: other")
+    second = second.replace("commands: make", "comands: x, commands: 'echo ${small.FILE}'")
+    outcomes = imported(a_file(tmp_path, first, "1.yml"), a_file(tmp_path, second, "2.yml"))
+    told = [[each.code for each in outcome.problems] for outcome in outcomes]
+    assert [codes.count("key.unknown") for codes in told] == [1, 1]
+    assert not {"reference.unknown-product", "reference.undeclared-output"} & set(told[1])
+
+
+def test_a_credential_that_is_not_there_or_not_bound_is_a_warning_and_not_kept(
+    tmp_path: Path,
+) -> None:
+    text = SMALL.replace("commands: make", "commands: make, credentials: [deploy-key, bound, else]")
+    Credential.objects.create(name="else")
+    imported(a_file(tmp_path, text))
+    Credential.objects.create(name="bound").products.add(Product.objects.get())
+
+    outcome = imported(a_file(tmp_path, text))[0]
+    told = [each for each in outcome.problems if each.code == "job.unknown-credential"]
+    assert [each.severity for each in told] == ["warning", "warning"]
+    assert 'There is no credential "deploy-key"' in told[0].message
+    assert 'may not use the credential "else"' in told[1].message
+    assert told[0].line is not None
+    assert not outcome.failed
+    kept = CommitFile.objects.latest("id").problems
+    assert [each["code"] for each in kept if each["code"] == "job.unknown-credential"] == []
 
 
 def test_a_product_without_a_repository_is_imported_with_a_warning(tmp_path: Path) -> None:
@@ -296,6 +339,13 @@ def test_a_product_without_a_repository_is_imported_with_a_warning(tmp_path: Pat
 
 
 # What cannot be read
+
+
+def test_a_belt_file_that_is_a_link_is_refused_by_that_name(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    (repository.work / ".conveyor.yml").symlink_to("/etc/passwd")
+    (outcome,) = imported(repository.work)
+    assert "is a link, and links are not followed" in str(outcome.error)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,9 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, InterfaceError
 
 from belts.import_report import to_document, to_text
 from belts.importing import ImportOptions, ImportOutcome, import_sources
-
-_DATABASE = (
-    "The database cannot be used: {}. See that it runs and that CONVEYOR_DATABASE_URL is right;"
-    " a new or older database is prepared by: python manage.py migrate"
-)
 
 
 class Command(BaseCommand):
@@ -67,10 +61,7 @@ class Command(BaseCommand):
             strict=options["strict"],
             take_over=options["take_over"],
         )
-        try:
-            outcomes = import_sources(options["sources"], wanted)
-        except (DatabaseError, InterfaceError) as error:
-            raise CommandError(_DATABASE.format(_reason(error))) from error
+        outcomes = import_sources(options["sources"], wanted)
         self._print(outcomes, wanted, as_json=options["format"] == "json")
         failed = sum(outcome.failed for outcome in outcomes)
         if failed:
@@ -93,8 +84,3 @@ class Command(BaseCommand):
                 "sources": [to_document(outcome) for outcome in outcomes],
             }
             self.stdout.write(json.dumps(document, indent=2))
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -131,7 +131,8 @@ def test_thirty_bombs_are_errors_within_their_time_and_memory_and_their_reader_l
 
 @pytest.mark.parametrize("limits", [{"memory_bytes": 2**20}, {"wall_s": 0.0}])
 def test_a_reader_that_is_ended_by_a_limit_is_told_as_a_problem(limits: dict[str, Any]) -> None:
-    result = parse_isolated(b"product: p\n", **limits)
+    # Long enough that no memory which the process has already will hold it.
+    result = parse_isolated(b"product: p\n#" + b"x" * 200_000, **limits)
     assert result.file is None
     assert [each.code for each in result.problems] == ["file.unparseable"]
 

@@ -34,6 +34,17 @@ def script(*lines: str, key: str = "post-run", language: str = "bash") -> str:
 TOO_DEEP = "product: " + "[" * 60 + "]" * 60
 CIRCLE = JOB + "        inputs: k\n      - name: k\n        commands: echo ${j.X}\n"
 
+LOOP = (
+    job("downstreams:", "  - downstream-product: p", "    belts: [c]")
+    + "  - {name: c, jobs: [{name: k, commands: x}]}\n"
+    + "triggers: [{upstream-build: {upstream-product: p, upstream-belt: c}, belts: b}]\n"
+)
+AROUND = (
+    trigger("upstream-build:", "upstream-product: q", "upstream-belt: c", "belts: [x, b]")
+    .replace("      - name: j", "      - name: j\n        downstreams: [{DOWN}]", 1)
+    .replace("DOWN", "downstream-product: q, belts: c")
+)
+
 # code, text, line, a part of message or hint
 IN_THE_FILE: list[tuple[str, str | bytes, int | None, str]] = [
     ("file.too-large", "#" * 300_000, None, "262,144"),
@@ -92,6 +103,9 @@ IN_THE_FILE: list[tuple[str, str | bytes, int | None, str]] = [
      trigger("schedule:", "cron: 1 * * * *", "timezone: Mars/One", "belts: b"), 10, "Mars/One"),
     ("belt.cycle", CIRCLE, 5, "j needs k needs j"),
     ("belt.cycle", job("inputs: j"), 5, "cannot wait for itself"),
+    ("belt.loop", job("downstreams:", "- {downstream-product: p, belts: b}"), 8, "starts itself"),
+    ("belt.loop", LOOP, 9, "p.b starts p.c starts p.b"),
+    ("downstream.loop", AROUND, 6, "p.b starts q.c starts p.b"),
     ("job.bad-directory", job("working-directory: a/../.."), 7, "workspace"),
     ("job.bad-directory", job("working-directory: /etc"), 7, "/etc"),
     ("job.no-commands", JOB.replace("make", "' '"), 6, "blank"),
@@ -203,6 +217,8 @@ def test_every_code_has_a_case() -> None:
         "product.other-name",
         "product.other-source",
         "trigger.other-repository",
+        "source.url",
+        "job.unknown-credential",
     }
 
 
@@ -228,6 +244,71 @@ def test_a_name_that_could_not_be_read_makes_no_further_problems() -> None:
     assert [each.code for each in parse_belt_text(text).problems] == ["value.malformed"]
     text = JOB.replace("name: j", "name: j.j") + "      - {name: k, commands: 'echo ${p.b.j.X}'}\n"
     assert [each.code for each in parse_belt_text(text).problems] == ["value.malformed"]
+
+
+def test_a_misspelt_key_makes_no_further_problems() -> None:
+    text = trigger("manual:", "belts: b").replace("\nbelts:", "\nbelst:")
+    assert [each.code for each in parse_belt_text(text).problems] == ["key.unknown"]
+    text = job("ouputs: [X]") + "      - {name: k, commands: 'echo ${j.X}'}\n"
+    assert [each.code for each in parse_belt_text(text).problems] == ["key.unknown"]
+
+
+def test_what_could_not_be_read_hides_nothing_that_is_wrong_elsewhere() -> None:
+    text = (
+        "product: p\ndescription: [x]\ntriggers: [{manual: , belts: [bb]}]\nbelts:\n"
+        "  - name: b\n    jobs:\n"
+        "      - {name: j, outputs: [1X], commands: 'echo ${k.Y} ${gone.Z}', inputs: [k, stray]}\n"
+        "      - {name: k, inputs: j, outputs: [X], comands: x, commands: 'echo ${p.b.l.X}'}\n"
+        "  - {name: c, jobs: [{commands: 'echo ${k.X}'}]}\n"
+        "    "
+    )
+    parsed = parse_belt_text(text)
+    assert parsed.draft is not None
+    found = [*parsed.problems, *check(parsed.draft, OneProduct())]
+    assert sorted((each.line, each.code) for each in found) == [
+        (2, "value.wrong-type"),
+        (3, "trigger.unknown-belt"),
+        (7, "belt.cycle"),
+        (7, "input.unknown-product"),
+        (7, "reference.undeclared-output"),
+        (7, "reference.unknown-product"),
+        (7, "value.malformed"),
+        (8, "key.unknown"),
+        (8, "reference.unknown-job"),
+        (9, "key.missing"),
+    ]
+
+
+def test_a_product_whose_name_could_not_be_read_has_no_wrong_names() -> None:
+    text = job("inputs: pp.b.j", "downstreams: [{downstream-product: pp, belts: b}]")
+    parsed = parse_belt_text(text.replace("product: p\n", "product: p.p\n"))
+    assert parsed.draft is not None
+    assert [each.code for each in parsed.problems] == ["value.malformed"]
+    assert check(parsed.draft, OneProduct()) == []
+
+
+def test_a_reserved_variable_is_shown_at_its_name() -> None:
+    problem = told(list(parse_belt_text(job("env: {A: x, PATH: y}")).problems), "name.reserved")
+    assert (problem.line, problem.column) == (7, 21)
+
+
+def test_a_loop_through_a_known_product_is_told_once() -> None:
+    other = OTHER + "    downstreams: [{downstream-product: p, belts: b}]\n"
+
+    class Looping:
+        def product(self, name: str) -> BeltFile | None:
+            return parse_belt_text(other).file if name == "other" else None
+
+    file = parse_belt_text(job("downstreams: [{downstream-product: other, belts: two}]")).file
+    assert file is not None
+    (problem,) = check(file, Looping())
+    assert (problem.code, problem.severity) == ("downstream.loop", "warning")
+    assert "p.b starts other.two starts p.b" in problem.message
+
+
+def test_belts_that_only_follow_one_another_are_no_loop() -> None:
+    text = LOOP.replace("upstream-belt: c}, belts: b", "upstream-belt: b}, belts: c")
+    assert parse_belt_text(text).problems == ()
 
 
 def test_a_product_without_repository_gets_a_warning_that_names_its_jobs() -> None:

@@ -134,7 +134,7 @@ WHOLE: dict[str, Any] = {
             "name": "b",
             "env": {"A": "1"},
             "defaults": {"queue": "gpu", "retry": 1, "timeout": "10m"},
-            "downstreams": [{"downstream-product": "q", "belts": ["c"], "on": ["failure"]}],
+            "downstreams": [{"downstream-product": "r", "belts": ["c"], "on": ["failure"]}],
             "jobs": [
                 {
                     "name": "j",

@@ -29,8 +29,18 @@ def test_plain_data_has_every_field() -> None:
             "path": "p",
             "line": 3,
             "column": 4,
+            "excerpt": "",
         }
     ]
+
+
+def test_plain_data_has_the_offending_line_and_gives_the_problem_back() -> None:
+    problem = next(each for each in parse_belt_text(TEXT).problems if each.code == "key.unknown")
+    (document,) = to_json([problem], TEXT.encode())
+    assert document["excerpt"] == "        comands: make"
+    assert Problem.from_document(document) == problem
+    (long,) = to_json([problem], "\n" * 5 + "x" * 100_000)
+    assert len(long["excerpt"]) < 200
 
 
 def test_a_file_cannot_send_control_characters_to_the_terminal() -> None:

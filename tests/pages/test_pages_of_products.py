@@ -1,0 +1,30 @@
+"""Pages of products: what is wrong with a belt file is shown where it stands."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from belts.commit_files import store_commit_file
+from belts.spec import parse_belt_text
+from tests import builders
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+BROKEN = b"product: small\nbelst:\n  - <b>name</b>: build\n"
+
+
+def test_a_broken_file_is_shown_with_the_offending_lines() -> None:
+    product = builders.a_product("small")
+    problems = parse_belt_text(BROKEN).problems
+    store_commit_file(product, "a" * 40, data=BROKEN, problems=problems, definition=None)
+    client = Client()
+    client.force_login(builders.a_user("boss", staff=True))
+
+    page = client.get(product.get_absolute_url()).content.decode()
+
+    assert "The last good definition stays in use" in page
+    assert "line 2:1:" in page
+    assert '<pre class="excerpt">belst:</pre>' in page
+    assert "Did you mean &quot;belts&quot;?" in page
+    assert "<b>" not in page
