@@ -28,7 +28,7 @@ def run_worker(link: Link) -> int:
 
     Waits for a broker that cannot be reached; the reconciler does the same work meanwhile.
     """
-    quiet_celery()
+    quiet_celery(embedded=is_embedded())
     signal.signal(signal.SIGTERM, _end_after_this)
     try:
         connect()

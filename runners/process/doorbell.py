@@ -36,7 +36,7 @@ def run_doorbell(link: Link, queues: tuple[str, ...]) -> int:
     gives up.
     """
     signal.signal(signal.SIGTERM, _leave)
-    quiet_celery()
+    quiet_celery(embedded=is_embedded())
     hang(Bell(link, _put_back))
     try:
         connect(queues)
