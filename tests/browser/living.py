@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +13,8 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from products.models import Membership, Product
-from tests.own_database import REPOSITORY
 from tests.postgres import free_port
+from tests.site_processes import SiteProcesses
 from tests.waiting import until
 
 PASSWORD = "kestrel-over-the-belt-7"
@@ -47,47 +45,26 @@ class LiveSite:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._port = port
-        self._folder = folder
-        self._environment = {
+        environment = {
             **{key: text for key, text in os.environ.items() if not key.startswith("CONVEYOR_")},
             "CONVEYOR_WORK_DIR": str(folder / "work"),
             "CONVEYOR_PUBLIC_URL": self.url,
             **environment,
         }
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes = SiteProcesses(folder, environment)
 
     def start(self) -> None:
         """Start both and wait for the pages; what a runner does is awaited by who wants it."""
-        isolation = ("--isolation", "uid") if os.geteuid() == 0 else ()
-        self._start("orchestrator", "--port", str(self._port))
-        self._start("runner", "--slots", "2", "--name", "here", *isolation)
+        self._processes.start(port=self._port, runner=("--name", "here"))
         until(self._answers, "the orchestrator answers", patience_s=PATIENCE_S)
 
     def _answers(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
-    def _start(self, *arguments: str) -> None:
-        with (self._folder / f"{arguments[0]}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
-                cwd=REPOSITORY,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-            )
-        self._processes.append(process)
-
     def close(self) -> None:
         """End both; jobs that run end with their runner."""
-        for process in reversed(self._processes):
-            process.terminate()
-        for process in reversed(self._processes):
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._processes.close()
 
 
 class Visitor:

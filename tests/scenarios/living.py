@@ -13,6 +13,7 @@ from products.models import Configuration
 from runners.models import Fleet
 from tests.own_database import REPOSITORY
 from tests.postgres import free_port
+from tests.site_processes import SiteProcesses
 
 SCENARIOS = Path(__file__).resolve().parent
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -31,7 +32,7 @@ class ScenarioSite:
             "CONVEYOR_TIME_SCALE": "5",
             **environment,
         }
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes = SiteProcesses(folder, self.environment)
         Configuration.objects.update_or_create(id=1, defaults={"allow_local_sources": True})
 
     def put_on_job_path(self, *programs: Path) -> None:
@@ -74,28 +75,8 @@ class ScenarioSite:
 
     def start(self) -> None:
         """Start an orchestrator and a runner with two slots."""
-        isolation = ("--isolation", "uid") if os.geteuid() == 0 else ()
-        self._start("orchestrator", "--port", str(free_port()))
-        self._start("runner", "--slots", "2", *isolation)
-
-    def _start(self, *arguments: str) -> None:
-        with (self.folder / f"{arguments[0]}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
-                cwd=REPOSITORY,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-            )
-        self._processes.append(process)
+        self._processes.start(port=free_port())
 
     def close(self) -> None:
         """End all that was started."""
-        for process in reversed(self._processes):
-            process.terminate()
-        for process in reversed(self._processes):
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._processes.close()
