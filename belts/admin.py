@@ -15,7 +15,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from belts.admin_base import DefinitionRowAdmin, PublishingAdmin, Scripts, publish_and_tell
-from belts.admin_forms import BeltForm, JobForm, ProductForm, TriggerForm, sentence
+from belts.admin_forms import (
+    BeltForm,
+    InlineJobForm,
+    JobForm,
+    JobFormSet,
+    ProductForm,
+    TriggerForm,
+)
+from belts.admin_problems import sentence
 from belts.definitions import spec_of
 from belts.errors import BrokenFileError
 from belts.models import Belt, CommitFile, Definition, Job, Trigger
@@ -93,10 +101,18 @@ class JobInline(Scripts, admin.StackedInline[Job, Belt]):
     """The jobs of a belt, on the belt's page."""
 
     model = Job
+    form = InlineJobForm
+    formset = JobFormSet
     extra = 0
     show_change_link = True
     fields = _JOB_FIELDS
     ordering = ("position", "name")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Return the forms, which tell why the last try was refused."""
+        formset = super().get_formset(request, obj, **kwargs)
+        formset.form.problems = getattr(request, "conveyor_problems", ())  # type: ignore[attr-defined]  # of PublishedForm
+        return formset
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may, and no file manages the belt."""

@@ -14,13 +14,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
-from belts.admin_forms import sentence
+from belts.admin_problems import needs_a_job, sentence
 from belts.errors import BrokenFileError
 from belts.rows import publish_rows, read_rows
 from belts.spec.problems import Problem
 from products.admin_base import BoundedAdmin
 from products.models import Product
 
+_LAST_JOB = (
+    "It is the last job of its belt, and a belt needs one. Give the belt another one first, or "
+    "archive or delete the belt itself."
+)
 _SCRIPTS = ("pre_run", "commands", "post_run")
 
 
@@ -140,7 +144,7 @@ class DefinitionRowAdmin(PublishingAdmin):
             return super().delete_view(request, object_id, extra_context)
         except BrokenFileError as error:
             for each in error.problems:
-                messages.error(request, sentence(each))
+                messages.error(request, _LAST_JOB if needs_a_job(each) else sentence(each))
             options = self.model._meta
             path = reverse(
                 f"admin:{options.app_label}_{options.model_name}_change", args=[object_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -115,18 +116,25 @@ def test_an_edit_of_a_job_is_published_and_an_older_definition_stays(boss: Clien
     assert job.timeout == "10m"
 
 
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ({"inputs": '["no such input"]'}, "job build.compile inputs[0]"),
-        ({"commands": "echo '${hand.X}'"}, "stands in single quotes"),
-        ({"timeout": "soon"}, "job build.compile timeout"),
-        ({"env": '{"PATH": "/"}'}, "reserved for the platform"),
-        ({"commands": ""}, "job build.compile"),
-    ],
-)
-def test_a_mistake_is_told_in_the_form_as_it_was_filled_in(
-    boss: Client, wrong: dict[str, str], says: str
+MISTAKES = [
+    ({"inputs": '["no such input"]'}, "inputs", "inputs[0]: &quot;no such input&quot; is not an"),
+    ({"commands": "echo '${hand.X}'"}, "commands", "stands in single quotes"),
+    ({"timeout": "soon"}, "timeout", "&quot;soon&quot; is not a duration. Write seconds"),
+    ({"env": '{"PATH": "/"}'}, "env", "reserved for the platform"),
+    ({"commands": ""}, "commands", "A job needs commands. What the job does."),
+    ({"post_run_timeout": "x"}, "post_run_timeout", "&quot;x&quot; is not a duration."),
+]
+
+
+def errors_at(page: Any, field: str) -> str:
+    """Return what a page of the admin says at a field, named as in the posted form."""
+    found = re.search(rf'<ul class="errorlist"[^>]* id="id_{field}_error">(.*?)</ul>', page)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize(("wrong", "field", "says"), MISTAKES)
+def test_a_mistake_is_told_at_its_field_in_the_form_as_it_was_filled_in(
+    boss: Client, wrong: dict[str, str], field: str, says: str
 ) -> None:
     product = builders.a_product("hand")
     add(boss, "belt", a_belt_form(product, a_job_form()))
@@ -134,16 +142,54 @@ def test_a_mistake_is_told_in_the_form_as_it_was_filled_in(
     page = change(boss, Job.objects.get(), a_job_form(**{"queue": "typed-in", **wrong}))
 
     text = page.content.decode()
-    assert says in text
+    assert says in errors_at(text, field)
     assert "typed-in" in text
     assert Job.objects.get().queue == ""
     assert current_definition(product) == before
 
 
+@pytest.mark.parametrize(("wrong", "field", "says"), MISTAKES)
+def test_on_the_page_of_the_belt_a_mistake_is_told_at_the_field_of_its_job(
+    boss: Client, wrong: dict[str, str], field: str, says: str
+) -> None:
+    product = builders.a_product("hand")
+    jobs = (a_job_form(name="first"), a_job_form(**wrong))
+    text = add(boss, "belt", a_belt_form(product, *jobs)).content.decode()
+    assert says in errors_at(text, f"jobs-1-{field}")
+    assert text.count(says) == 1
+    assert "What is wrong stands below." in text
+    assert not Belt.objects.exists()
+
+
+def test_a_mistake_of_the_belt_and_of_a_trigger_is_told_at_its_field(boss: Client) -> None:
+    product = builders.a_product("hand")
+    form = a_belt_form(product, a_job_form(), env='{"PATH": "/"}')
+    page = add(boss, "belt", form).content.decode()
+    assert "reserved for the platform" in errors_at(page, "env")
+
+    add(boss, "belt", a_belt_form(product, a_job_form()))
+    add(boss, "trigger", a_trigger_form(product))
+    form = a_trigger_form(product, kind="schedule", details='{"cron": "bad"}')
+    page = add(boss, "trigger", form).content.decode()
+    assert "The cron expression &quot;bad&quot; is wrong" in errors_at(page, "details")
+    assert Trigger.objects.count() == 1
+
+
+def test_what_is_wrong_elsewhere_is_told_at_the_top(boss: Client) -> None:
+    product = builders.a_product("hand")
+    add(boss, "belt", a_belt_form(product, a_job_form(outputs='["FILE"]'), a_job_form(name="use")))
+    use = Job.objects.get(name="use")
+    change(boss, use, a_job_form(name="use", commands="cat ${compile.FILE}"))
+    page = change(boss, Job.objects.get(name="compile"), a_job_form()).content.decode()
+    assert "job build.use commands" in page
+    assert "FILE" in page.partition('<ul class="errorlist nonfield">')[2].partition("</ul>")[0]
+
+
 def test_a_belt_needs_a_job(boss: Client) -> None:
     product = builders.a_product("hand")
     page = add(boss, "belt", a_belt_form(product))
-    assert "belt build jobs" in page.content.decode()
+    assert "This belt has no job. Give it one with “Add another Job”." in page.content.decode()
+    assert "it needs an entry" not in page.content.decode()
     assert not Belt.objects.exists()
 
 
@@ -181,7 +227,7 @@ def test_deleting_the_last_job_is_refused_and_others_are_deleted(boss: Client) -
         path = reverse("admin:belts_job_delete", args=[Job.objects.get(name=name).pk])
         page = boss.post(path, {"post": "yes"}, follow=True)
 
-    assert "Belt build jobs: The list is empty" in page.content.decode()
+    assert "It is the last job of its belt, and a belt needs one." in page.content.decode()
     assert [job.name for job in Job.objects.all()] == ["pack"]
     assert [job.name for job in spec_of(current_definition(product)).belts[0].jobs] == ["pack"]
 
