@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runners.executor.masking import Masker
@@ -16,16 +16,22 @@ FILE = ".conveyor-output"
 _FILE_ROOM = 4
 
 
+#: So many of the things that are wrong are told; the others are counted.
+_TOLD = 10
+
+
 class OutputError(Exception):
     """An output is missing or may not be handed on; ``reason`` is the platform's word for it."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, fact: str, advice: str = "") -> None:
+        super().__init__(f"{fact} {advice}".rstrip())
         self.reason = reason
+        self.fact = fact
+        self.advice = advice
 
 
 class Collected(NamedTuple):
-    """The outputs that may be handed on, and the first thing that is wrong with the others."""
+    """The outputs that may be handed on, and what is wrong with the others."""
 
     values: Mapping[str, str]
     problem: OutputError | None
@@ -56,7 +62,18 @@ def collect(assignment: JobAssignment, workspace: Workspace, masker: Masker) -> 
     notes.extend(_undeclared(assignment.outputs, written))
     if too_many := _total_problem(values, limits):
         problems.append(too_many)
-    return Collected(values, problems[0] if problems else None, tuple(notes))
+    return Collected(values, _together(problems), tuple(notes))
+
+
+def _together(problems: Sequence[OutputError]) -> OutputError | None:
+    """Return all problems as one, with the reason and the advice of the first."""
+    if len(problems) < 2:
+        return problems[0] if problems else None
+    facts = [each.fact for each in problems[:_TOLD]]
+    if len(problems) > _TOLD:
+        facts.append(f"{len(problems) - _TOLD} more cannot be handed on.")
+    advice = next((each.advice for each in problems if each.advice), "")
+    return OutputError(problems[0].reason, " ".join(facts), advice)
 
 
 def _find(
@@ -78,11 +95,11 @@ def _find(
             "output-invalid", f"Output {output.name} cannot be handed on: {error}."
         ) from error
     if captured is None:
-        raise OutputError("output-missing", _missing(output, assignment.shell))
+        raise _missing(output, assignment.shell)
     return captured
 
 
-def _missing(output: OutputWord, shell: Shell) -> str:
+def _missing(output: OutputWord, shell: Shell) -> OutputError:
     name = output.name
     if shell == "python":
         what = "the program wrote no value for it"
@@ -90,10 +107,11 @@ def _missing(output: OutputWord, shell: Shell) -> str:
         what = f"the shell's variable {name} is not set at the end of the commands"
     else:
         what = f"its word {output.word} could not be expanded at the end of the commands"
-    return (
-        f"Output {name} is declared but missing: {what}. A program that is not the shell, and a "
-        "script that uses `exec` or replaces the EXIT trap, hands it on with "
-        f'`echo "{name}=value" >> "$CONVEYOR_OUTPUT"`.'
+    return OutputError(
+        "output-missing",
+        f"Output {name} is declared but missing: {what}.",
+        "A program that is not the shell, and a script that uses `exec` or replaces the EXIT trap, "
+        f'hands it on with `echo "{name}=value" >> "$CONVEYOR_OUTPUT"`.',
     )
 
 

@@ -164,6 +164,17 @@ def test_an_output_that_nobody_set_is_named(lab: Lab) -> None:
     assert "Output X is declared but missing" in result.message
 
 
+def test_every_output_that_is_wrong_is_named_with_the_advice_once(lab: Lab) -> None:
+    names = [OutputWord(f"N{number}") for number in range(12)]
+    result = lab.run("X=$(printf '\\377')", outputs=(X, *names))
+    assert (result.outcome, result.reason) == ("failed", "output-invalid")
+    assert result.message.startswith("Output X cannot be handed on: it is not UTF-8 at byte 0. ")
+    assert result.message.count("is declared but missing") == 9
+    assert "Output N8 is declared but missing" in result.message
+    assert "3 more cannot be handed on." in result.message
+    assert result.message.count("hands it on with") == 1
+
+
 def test_an_undeclared_name_in_the_file_is_noted_and_ignored(lab: Lab) -> None:
     result = lab.run('echo Z=1 >> "$CONVEYOR_OUTPUT"')
     assert (result.outcome, result.outputs) == ("succeeded", {})
