@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from runs.durations import in_words
 from runs.sentences import why
 
 register = template.Library()
@@ -24,12 +25,15 @@ def state(value: str) -> dict[str, str]:
 
 @register.filter
 def moment(value: datetime | None) -> SafeString | str:
-    """Show an instant: the time of today, or the day and the time; all of it as a title."""
+    """Show an instant: the time of today, or the day and the time; all of it as a title.
+
+    The zone is the site's, and named.
+    """
     if value is None:
         return ""
     local = timezone.localtime(value)
     today = local.date() == timezone.localdate()
-    text = local.strftime("%H:%M:%S") if today else f"{local.day} {local.strftime('%b %Y %H:%M')}"
+    text = local.strftime("%H:%M:%S %Z" if today else f"{local.day} %b %Y %H:%M %Z")
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         value.isoformat(timespec="seconds"),
@@ -50,18 +54,6 @@ def took(row: Any) -> SafeString | str:
         row.started_at.isoformat(timespec="milliseconds"),
         in_words((timezone.now() - row.started_at).total_seconds()),
     )
-
-
-def in_words(seconds: float) -> str:
-    """Return a length of time, such as 0.4 s, 12 s, 3 min 5 s or 2 h 4 min."""
-    if seconds < 0.95:
-        return f"{max(seconds, 0.0):.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 @register.filter

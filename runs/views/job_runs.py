@@ -12,6 +12,7 @@ from runs.log_display import LogDisplay, Piece
 from runs.logs import read_log
 from runs.models import Attempt, Consumption, JobRun, LogChunk
 from runs.queue_warnings import ServedQueues, queue_warning
+from runs.release import job_of
 from runs.sentences import instead_of_log
 
 #: So much of the end of a log is on the page; all of it is behind a link.
@@ -30,7 +31,9 @@ class JobRunPage(Page):
         """Return what the page shows."""
         visible = JobRun.objects.visible_to(self.request.user)
         job_run = found(
-            visible.select_related("belt_run__belt__product", "reused_from__belt_run"),
+            visible.select_related(
+                "belt_run__belt__product", "belt_run__definition", "reused_from__belt_run"
+            ).defer("belt_run__definition__document"),
             "job run",
             pk=path["pk"],
         )
@@ -54,6 +57,7 @@ class JobRunPage(Page):
             uses=_uses(job_run, visible),
             events=job_run.run_events.order_by("id")[:200],
             warning=warning,
+            job=job_of(job_run.belt_run, job_run.name),
             may_operate=may_operate(self.request, product),
             **path,
         )

@@ -136,6 +136,26 @@ def test_a_live_log_shows_text_as_text(
     visitor.context.close()
 
 
+def test_a_page_that_is_open_says_when_no_runner_serves_the_queue(
+    browser: Browser, live_server: Any, boss: User
+) -> None:
+    job_run = builders.a_queued_job_run(queue="gpu", queued_at=timezone.now())
+    visitor = Visitor(browser, live_server.url)
+    visitor.log_in_at_once(boss)
+    visitor.go(job_run.get_absolute_url())
+    visitor.mark()
+    log = visitor.page.locator("#log")
+    expect(log).to_have_text("Waits for a runner.")
+
+    early = timezone.now() - timedelta(minutes=5)
+    JobRun.objects.filter(pk=job_run.pk).update(queued_at=early)
+
+    expect(log).to_contain_text("Waits for a runner. No runner serves queue gpu.")
+    expect(visitor.page.locator("#reason .warning")).to_contain_text("No runner serves queue gpu.")
+    assert visitor.is_marked()
+    assert visitor.complaints == []
+
+
 def test_a_log_of_ten_megabytes_is_looked_at_quickly(
     browser: Browser, live_server: Any, boss: User, world: BeltRun
 ) -> None:

@@ -48,7 +48,7 @@ def test_a_run_is_told_with_its_log_line_by_line_and_its_end() -> None:
         "gem.build.compile | one",
         "gem.build.compile | two",
         "gem.build.compile | three",
-        "gem.build.compile succeeded in 1.0 s",
+        "gem.build.compile succeeded in 1 s",
         "gem.build #1 succeeded",
     ]
 
@@ -70,7 +70,7 @@ def test_neither_a_reason_nor_a_cause_commands_the_terminal() -> None:
     _, lines = followed(run)
 
     assert lines[0] == r"gem.build #1 begins: Push to \u202emain\x9b31m."
-    assert r"gem.build.compile failed in 1.0 s: Its word \x1b[31mred is missing." in lines
+    assert r"gem.build.compile failed in 1 s: Its word \x1b[31mred is missing." in lines
 
 
 def test_a_failure_is_told_with_its_reason_and_makes_the_answer_no() -> None:
@@ -81,7 +81,7 @@ def test_a_failure_is_told_with_its_reason_and_makes_the_answer_no() -> None:
     succeeded, lines = followed(run)
 
     assert not succeeded
-    assert "gem.build.compile failed in 1.0 s: The commands ended with 3." in lines
+    assert "gem.build.compile failed in 1 s: The commands ended with 3." in lines
 
 
 def test_every_attempt_is_told() -> None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 
 from runs.chains import state_of, whole_chain
+from runs.durations import in_words
 from runs.models import BeltRun, JobRun
 from tests import builders
-from tests.engine import Worker, job_of, start_text, states
+from tests.engine import Worker, job_of, publish_text, start_text, states
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -124,3 +125,55 @@ def test_who_is_logged_in_goes_on_and_who_may_not_is_told(reader: Client) -> Non
     refused = ada.get("/login/?next=/admin/").content.decode()
     assert "You are logged in as ada, who may not go there." in refused
     assert ada.get("/login/?next=https://evil.example/")["Location"] == "/"
+
+
+def test_a_job_shows_the_commands_that_its_run_was_made_with(reader: Client) -> None:
+    run = start_text("""
+        product: ours
+        belts:
+          - name: build
+            jobs:
+              - name: compile
+                pre-run: echo "before <all>"
+                commands: |
+                  make
+                  make install
+                post-run: echo after
+        """)
+    publish_text("""
+        product: ours
+        belts:
+          - name: build
+            jobs:
+              - name: compile
+                commands: echo something else
+        """)
+    page = page_of(reader, job_of(run, "compile"))
+    assert 'aria-label="Pre-run">echo &quot;before &lt;all&gt;&quot;</pre>' in page
+    assert 'aria-label="Commands">make\nmake install' in page
+    assert 'aria-label="Post-run">echo after</pre>' in page
+    assert "something else" not in page
+
+
+def test_times_are_shown_with_their_zone(reader: Client, run: BeltRun) -> None:
+    page = page_of(reader, run)
+    assert re.search(r"<time [^>]*>\d\d:\d\d:\d\d UTC</time>", page)
+    with override_settings(TIME_ZONE="Europe/Vienna"):
+        assert re.search(r"<time [^>]*>\d\d:\d\d:\d\d CES?T</time>", page_of(reader, run))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-2, "< 0.1 s"),
+        (0.04, "< 0.1 s"),
+        (0.06, "0.1 s"),
+        (0.94, "0.9 s"),
+        (0.96, "1 s"),
+        (59.4, "59 s"),
+        (185, "3 min 5 s"),
+        (7440, "2 h 4 min"),
+    ],
+)
+def test_lengths_of_time_are_short_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

@@ -11,7 +11,8 @@
   // Clocks
 
   function inWords(seconds) {
-    if (seconds < 0.95) return `${Math.max(seconds, 0).toFixed(1)} s`;
+    if (seconds < 0.05) return "< 0.1 s";
+    if (seconds < 0.95) return `${seconds.toFixed(1)} s`;
     const whole = Math.round(seconds);
     if (whole < 60) return `${whole} s`;
     if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
