@@ -8,7 +8,7 @@ from functools import cache
 
 from runners.executor.outputs import FILE
 from runners.executor.shapes import JobAssignment
-from runners.executor.workspace import Workspace
+from runners.executor.workspace import OURS_TOO, Workspace
 
 _USER = "conveyor-job"
 
@@ -45,7 +45,7 @@ def job_environment(
         **secret_paths,
         **facts,
         **base_environment(assignment, workspace),
-        "CONVEYOR_OUTPUT": f"{workspace.folder('output')}/{FILE}",
+        "CONVEYOR_OUTPUT": f"{workspace.folder(OURS_TOO)}/{FILE}",
     }
 
 

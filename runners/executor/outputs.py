@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runners.executor.masking import Masker
-from runners.executor.scripts import constant
+from runners.executor.scripts import captured_file, constant
 from runners.executor.shapes import JobAssignment, Limits, OutputWord, Shell
 from runners.executor.workspace import NotReadableError, Workspace
 
@@ -89,7 +89,7 @@ def _find(
         return value.encode()
     try:
         limit = assignment.limits.output_bytes
-        captured = workspace.read("output", output.name, limit_bytes=limit)
+        captured = workspace.read(captured_file(output.name), limit_bytes=limit)
     except NotReadableError as error:
         raise OutputError(
             "output-invalid", f"Output {output.name} cannot be handed on: {error}."
@@ -160,7 +160,7 @@ def _undeclared(outputs: Iterable[OutputWord], written: Mapping[str, bytes]) -> 
 def _read_file(workspace: Workspace, limits: Limits) -> tuple[dict[str, bytes], OutputError | None]:
     limit = limits.outputs_bytes * _FILE_ROOM
     try:
-        content = workspace.read("output", FILE, limit_bytes=limit)
+        content = workspace.read(FILE, limit_bytes=limit)
     except NotReadableError as error:
         message = f"The file of $CONVEYOR_OUTPUT cannot be read: {error}."
         return {}, OutputError("output-invalid", message)

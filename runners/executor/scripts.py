@@ -1,6 +1,7 @@
-"""The scripts that a job's shell runs: the author's text, and what captures outputs around it.
+"""The programs of a job's shell: the author's text, and what captures outputs around it.
 
-The author's text is a file of its own, so that line numbers in messages are the author's.
+The author's text is a file of its own, so that line numbers in messages are the author's. What is
+around it is an argument of the shell: it has no line of the author's and nothing that changes.
 Outputs are read by the job's own shell when it ends, each into a file of its own; nothing is
 parsed out of the log, and no value enters the text of a script.
 """
@@ -15,14 +16,15 @@ from typing import NamedTuple
 from runners.executor.shapes import OutputWord, Shell
 
 PROGRAMS: dict[Shell, str] = {"bash": "bash", "sh": "sh", "python": "python3"}
-OPTIONS = {"bash": "set -eo pipefail", "sh": "set -e"}
+OPTIONS = {"bash": ("-e", "-o", "pipefail"), "sh": ("-e",)}
 _VARIABLE = re.compile(r'"?\$(?:\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]\w*))"?', re.ASCII)
 # With none of these the shell would change nothing in the word.
 _ACTIVE = re.compile(r"[$`\\'\"]|^~")
 _QUOTES = re.compile(r"['\"]")
 
-_MAIN = """\
-{options}
+# $0 is the file of the author's text.
+_PLAIN = '. "$0"'
+_CAPTURING = """\
 __conveyor_capture() {{
   __conveyor_status=$?
   {{ set +exv; }} 2>/dev/null
@@ -34,13 +36,8 @@ __conveyor_capture() {{
   return "$__conveyor_status"
 }}
 trap __conveyor_capture EXIT
-. {commands}
-__conveyor_capture
-"""
-_PLAIN = """\
-{options}
-. {commands}
-"""
+. "$0"
+__conveyor_capture"""
 _SAVE = 'command printf %s "{value}" >| {file}'
 
 
@@ -51,6 +48,13 @@ class Script(NamedTuple):
     text: str
 
 
+class Program(NamedTuple):
+    """What a shell is to run: its arguments before the path of the first of the files."""
+
+    arguments: tuple[str, ...]
+    files: tuple[Script, ...]
+
+
 def constant(output: OutputWord) -> str | None:
     """Return the value of a word that no shell would change, else None."""
     if output.word is None or _ACTIVE.search(output.word):
@@ -58,49 +62,43 @@ def constant(output: OutputWord) -> str | None:
     return output.word
 
 
-def main_scripts(
-    shell: Shell, script: str, outputs: Sequence[OutputWord], *, folder: str, output_folder: str
-) -> tuple[Script, ...]:
-    """Return the files of the main stage; the first is the one to run.
+def main_program(
+    shell: Shell, script: str, outputs: Sequence[OutputWord], *, folder: str
+) -> Program:
+    """Return the program of the main stage.
 
-    ``folder`` is where they will lie, ``output_folder`` where the shell writes captured values,
-    each under the name of its output.
+    In ``folder`` its files will lie, and there the shell writes captured values, each into the
+    ``captured_file`` of its output.
     """
-    if shell == "python":
-        return (Script("main", script),)
-    captured = [each for each in outputs if constant(each) is None]
+    captured = [each for each in outputs if shell != "python" and constant(each) is None]
     if not captured:
-        return _plain_scripts(shell, script, folder, names=("main", "commands"))
-    capture = "\n".join(_capture(each, output_folder) for each in captured)
-    main = _MAIN.format(
-        options=OPTIONS[shell],
-        capture=shlex.quote(f"{folder}/capture"),
-        commands=shlex.quote(f"{folder}/commands"),
-    )
-    return (
-        Script("main", main),
-        Script("commands", f"{script}\n"),
-        Script("capture", f"{capture}\n"),
+        return _plain(shell, script, "commands")
+    capture = "\n".join(_capture(each, folder) for each in captured)
+    text = _CAPTURING.format(capture=shlex.quote(f"{folder}/capture"))
+    return Program(
+        (*OPTIONS[shell], "-c", text),
+        (Script("commands", f"{script}\n"), Script("capture", f"{capture}\n")),
     )
 
 
-def post_run_scripts(shell: Shell, script: str, *, folder: str) -> tuple[Script, ...]:
-    """Return the files of post-run; the first is the one to run."""
+def post_run_program(shell: Shell, script: str) -> Program:
+    """Return the program of post-run."""
+    return _plain(shell, script, "post-run")
+
+
+def captured_file(output: str) -> str:
+    """Return the name of the file for an output's value; no script has such a name."""
+    return f"output-{output}"
+
+
+def _plain(shell: Shell, script: str, name: str) -> Program:
     if shell == "python":
-        return (Script("post-main", script),)
-    return _plain_scripts(shell, script, folder, names=("post-main", "post-run"))
-
-
-def _plain_scripts(
-    shell: Shell, script: str, folder: str, *, names: tuple[str, str]
-) -> tuple[Script, ...]:
-    commands = shlex.quote(f"{folder}/{names[1]}")
-    text = _PLAIN.format(options=OPTIONS[shell], commands=commands)
-    return (Script(names[0], text), Script(names[1], f"{script}\n"))
+        return Program((), (Script(name, script),))
+    return Program((*OPTIONS[shell], "-c", _PLAIN), (Script(name, f"{script}\n"),))
 
 
 def _capture(output: OutputWord, folder: str) -> str:
-    file = shlex.quote(f"{folder}/{output.name}")
+    file = shlex.quote(f"{folder}/{captured_file(output.name)}")
     variable = output.name if output.word is None else _only_variable(output.word)
     if variable is None:
         return _capture_word(str(output.word), file)

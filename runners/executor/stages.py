@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 from runners.executor.checkout import GIT_CONFIG, SCRIPT, checkout_environment
 from runners.executor.environment import base_environment, job_environment
 from runners.executor.sandbox import WRAPPERS, bubblewrap_argv, view
-from runners.executor.scripts import PROGRAMS, Script, main_scripts, post_run_scripts
+from runners.executor.scripts import PROGRAMS, Program, main_program, post_run_program
 from runners.executor.shapes import Checkout, JobAssignment
-from runners.executor.workspace import Workspace
+from runners.executor.workspace import OURS_TOO, Workspace
 from runners.supervisor.stage import Stage
 
 # For jobs of a user without a limit of its own; the machine has room for some such jobs.
@@ -37,14 +37,12 @@ class StagePlan:
         self._workspace = workspace
         self._shell = _find(PROGRAMS[assignment.shell], assignment)
         self._environment = job_environment(assignment, workspace, self._write_secrets())
-        folder = workspace.folder("script")
         self._main = self._write(
-            main_scripts(
+            main_program(
                 assignment.shell,
                 assignment.script,
                 assignment.outputs,
-                folder=folder,
-                output_folder=workspace.folder("output"),
+                folder=workspace.folder(OURS_TOO),
             )
         )
 
@@ -52,8 +50,8 @@ class StagePlan:
         """Return the stage that fills the workspace; raise SetupError without git."""
         assignment, workspace = self._assignment, self._workspace
         _find("git", assignment)
-        config = workspace.write("script", "gitconfig", GIT_CONFIG.encode())
-        script = workspace.write("script", "checkout", SCRIPT.encode())
+        config = workspace.write("gitconfig", GIT_CONFIG.encode())
+        script = workspace.write("checkout", SCRIPT.encode())
         return self._stage(
             (_find("sh", assignment), script),
             {
@@ -69,7 +67,7 @@ class StagePlan:
     def main(self) -> Stage:
         """Return the stage of pre-run and commands."""
         return self._stage(
-            (self._shell, self._main),
+            self._main,
             self._environment,
             folder=self._working_directory(),
             timeout_s=self._assignment.timeout_s,
@@ -77,28 +75,23 @@ class StagePlan:
 
     def post_run(self, status: str) -> Stage:
         """Return the stage of post-run, which is told how the commands ended."""
-        assignment, workspace = self._assignment, self._workspace
-        folder = workspace.folder("script")
-        program = self._write(
-            post_run_scripts(assignment.shell, assignment.post_run, folder=folder)
-        )
+        assignment = self._assignment
         return self._stage(
-            (self._shell, program),
+            self._write(post_run_program(assignment.shell, assignment.post_run)),
             {**self._environment, "CONVEYOR_STATUS": status},
             folder=self._working_directory(),
             timeout_s=assignment.post_run_timeout_s,
         )
 
-    def _write(self, scripts: tuple[Script, ...]) -> str:
-        paths = [
-            self._workspace.write("script", script.name, script.text.encode()) for script in scripts
-        ]
-        return paths[0]
+    def _write(self, program: Program) -> tuple[str, ...]:
+        """Write the files of a program and return the command that runs it."""
+        paths = [self._workspace.write(file.name, file.text.encode()) for file in program.files]
+        return (self._shell, *program.arguments, paths[0])
 
     def _write_secrets(self) -> dict[str, str]:
         return {
             file.variable: self._workspace.write(
-                "script", f"secret-{file.name}", file.content, mode=file.mode
+                f"secret-{file.name}", file.content, mode=file.mode
             )
             for file in self._assignment.secret_files
         }

@@ -5,8 +5,10 @@ Layout beneath the work folder, all of it owned by the job's user and closed to 
     <attempt>/workspace  where the commands run
     <attempt>/home       HOME
     <attempt>/tmp        TMPDIR
-    <attempt>/output     where outputs are captured, and the file of $CONVEYOR_OUTPUT
-    <attempt>/script     what the platform wrote: scripts, git's configuration, secret files
+    <attempt>/job        what the platform wrote: scripts, git's configuration, secret files; and
+                         what is handed on: captured outputs, the file of $CONVEYOR_OUTPUT
+
+There are as few of them as serve: what a short job costs here is making and removing them.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from runners.executor.removal import remove_tree
 from runners.supervisor.processes import sweep as sweep_processes
 from runners.supervisor.wire import write_all
 
-FOLDERS = ("workspace", "home", "tmp", "output", "script")
-# Those that the runner writes to or reads from, which it holds open.
-_OURS_TOO = ("output", "script")
+#: The one that the runner writes to and reads from, which it holds open.
+OURS_TOO = "job"
+FOLDERS = ("workspace", "home", "tmp", OURS_TOO)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -70,8 +72,8 @@ class Workspace:
         self.path = work_dir / attempt_id
         self._prefix = str(self.path)
         self._owner = None if uid is None else (uid, uid if gid is None else gid)
-        self._folders: dict[str, int] = {}
-        self._known: list[tuple[str, str]] = []
+        self._top = self._ours = -1
+        self._known: list[str] = []
         os.mkdir(self.path, 0o700)  # noqa: PTH102 - one call, in the path of every job
         try:
             self._fill()
@@ -80,11 +82,11 @@ class Workspace:
             raise
 
     def _fill(self) -> None:
-        top = self._folders[""] = os.open(self.path, _FOLDER)
+        top = self._top = os.open(self.path, _FOLDER)
         for name in FOLDERS:
             os.mkdir(name, 0o700, dir_fd=top)
-            if name in _OURS_TOO:
-                self._folders[name] = os.open(name, _FOLDER, dir_fd=top)
+            if name == OURS_TOO:
+                self._ours = os.open(name, _FOLDER, dir_fd=top)
             if self._owner is not None:
                 # Nobody else can be here yet, to put something in its place.
                 os.chown(name, *self._owner, dir_fd=top, follow_symlinks=False)
@@ -98,36 +100,36 @@ class Workspace:
         """Return the path of one of ``FOLDERS``, as the job sees it."""
         return f"{self._prefix}/{name}"
 
-    def write(self, folder: str, name: str, content: bytes, *, mode: int = 0o400) -> str:
-        """Write a file for the job into ``output`` or ``script`` and return its path.
+    def write(self, name: str, content: bytes, *, mode: int = 0o400) -> str:
+        """Write a file for the job into ``job`` and return its path.
 
         Raises ValueError for a name with a path.
         """
         if not _FILE.fullmatch(name):
             raise ValueError(f"{name!r} cannot name a file")
-        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=self._folders[folder])
-        self._known.append((folder, name))
+        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=self._ours)
+        self._known.append(name)
         try:
             write_all(descriptor, content)
             os.fchmod(descriptor, mode)
             self._give(descriptor)
         finally:
             os.close(descriptor)
-        return f"{self._prefix}/{folder}/{name}"
+        return f"{self._prefix}/{OURS_TOO}/{name}"
 
-    def read(self, folder: str, name: str, *, limit_bytes: int) -> bytes | None:
-        """Return what the job wrote into a file of ``output``, or None when there is none.
+    def read(self, name: str, *, limit_bytes: int) -> bytes | None:
+        """Return what the job wrote into a file of ``job``, or None when there is none.
 
         Raises NotReadableError for a symlink, a hard link, a pipe, another user's file, and for
         more than ``limit_bytes``.
         """
         try:
-            descriptor = os.open(name, _READ_FILE, dir_fd=self._folders[folder])
+            descriptor = os.open(name, _READ_FILE, dir_fd=self._ours)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise NotReadableError("it is not a plain file") from error
-        self._known.append((folder, name))
+        self._known.append(name)
         try:
             self._check(os.fstat(descriptor))
             content = os.read(descriptor, limit_bytes + 1)
@@ -148,9 +150,10 @@ class Workspace:
         ``alive`` is called for every entry.
         """
         only_known = self._remove_known()
-        for descriptor in self._folders.values():
-            os.close(descriptor)
-        self._folders.clear()
+        for descriptor in (self._ours, self._top):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._top = self._ours = -1
         if not only_known:
             _remove_beneath(self.path.parent, self.path.name, alive)
 
@@ -160,13 +163,13 @@ class Workspace:
         Most jobs leave nothing, so that nothing needs to be looked for. No symlink is followed: a
         name means an entry of a folder that is open, and another thing in its place is left.
         """
-        if len(self._folders) <= len(_OURS_TOO):
+        if self._ours < 0:
             return False
         try:
-            for folder, name in self._known:
-                os.unlink(name, dir_fd=self._folders[folder])
+            for name in self._known:
+                os.unlink(name, dir_fd=self._ours)
             for name in FOLDERS:
-                os.rmdir(name, dir_fd=self._folders[""])
+                os.rmdir(name, dir_fd=self._top)
             os.rmdir(self.path)  # noqa: PTH106 - as above
         except OSError:
             return False

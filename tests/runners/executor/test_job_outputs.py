@@ -193,7 +193,7 @@ def test_an_undeclared_name_in_the_file_is_noted_and_ignored(lab: Lab) -> None:
         ('mkfifo "$CONVEYOR_OUTPUT"', "not a plain file"),
         ('mkdir "$CONVEYOR_OUTPUT"', "not a plain file"),
         ('echo X=1 > a; ln a "$CONVEYOR_OUTPUT"', "not a plain file of the job's own"),
-        ('ln -s /etc/hostname "${CONVEYOR_OUTPUT%/*}/X"; exec true', "not a plain file"),
+        ('ln -s /etc/hostname "${CONVEYOR_OUTPUT%/*}/output-X"; exec true', "not a plain file"),
     ],
 )
 def test_an_output_that_may_not_be_handed_on_fails_the_job(
@@ -206,8 +206,8 @@ def test_an_output_that_may_not_be_handed_on_fails_the_job(
 
 def test_a_swapped_output_folder_is_not_followed(lab: Lab) -> None:
     script = (
-        'cd "${CONVEYOR_OUTPUT%/*}"; rmdir ../output; ln -s "$HOME" ../output; '
-        "echo stolen > ../home/X; exec true"
+        'cd "${CONVEYOR_OUTPUT%/*}"; rm -r ../job; ln -s "$HOME" ../job; '
+        "echo stolen > ../home/output-X; exec true"
     )
     assert lab.run(script, outputs=(X,)).reason == "output-missing"
 

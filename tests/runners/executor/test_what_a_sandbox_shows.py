@@ -56,7 +56,7 @@ def test_what_is_left_in_its_tmp_and_shared_memory_is_not_there_for_the_next(
     assert sandboxed.reporter.text("stdout") == "written\ngone\n"
 
 
-@pytest.mark.parametrize("name", ["tmp", "home", "workspace", "output"])
+@pytest.mark.parametrize("name", ["tmp", "home", "workspace", "job"])
 def test_no_symlink_of_a_job_leads_its_post_run_out(
     sandboxed: Lab, open_folder: Path, name: str
 ) -> None:

@@ -63,13 +63,13 @@ def test_a_workspace_of_any_shape_is_removed(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "mischief",
     [
-        "rm -r ../script; ln -s {kept} ../script",
-        "mv ../script ../workspace/kept; ln -s {kept} ../script",
-        "rm ../script/main; mkdir ../script/main ../script/main/x",
-        "rm ../script/main; ln -s {kept}/file ../script/main",
-        "mv ../output ../home/; touch ../output",
+        "rm -r ../job; ln -s {kept} ../job",
+        "mv ../job ../workspace/kept; ln -s {kept} ../job",
+        "rm ../job/commands; mkdir ../job/commands ../job/commands/x",
+        "rm ../job/commands; ln -s {kept}/file ../job/commands",
+        "mv ../job ../home/; touch ../job",
         "rmdir ../tmp; mkdir ../more; touch ../more/file",
-        "chmod 0 ../script ../output ../home .. ; chmod 0 .",
+        "chmod 0 ../job ../home .. ; chmod 0 .",
     ],
 )
 def test_what_takes_the_place_of_our_own_is_removed_and_nothing_else(
@@ -77,11 +77,11 @@ def test_what_takes_the_place_of_our_own_is_removed_and_nothing_else(
 ) -> None:
     kept = folder / "kept"
     kept.mkdir(mode=0o777)
-    for name in ("file", "main", "commands"):
+    for name in ("file", "commands"):
         (kept / name).write_text("kept")
     lab.run(mischief.format(kept=kept))
     assert list(lab.work_dir.iterdir()) == []
-    assert sorted(path.name for path in kept.iterdir()) == ["commands", "file", "main"]
+    assert sorted(path.name for path in kept.iterdir()) == ["commands", "file"]
 
 
 def test_removal_follows_no_symlink(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_removal_stops_at_a_mount(tmp_path: Path) -> None:
 def test_the_sweep_leaves_what_is_no_attempts_and_what_is_kept(work_dir: Path) -> None:
     kept, left = str(uuid.uuid4()), str(uuid.uuid4())
     for name in (kept, left):
-        Workspace(work_dir, name, uid=None, gid=None).write("script", "file", b"x")
+        Workspace(work_dir, name, uid=None, gid=None).write("file", b"x")
     (work_dir / "mirrors").mkdir()
     (work_dir / str(uuid.uuid4())).symlink_to(work_dir / "mirrors")
     assert sweep(work_dir, keep=[kept]) == [left]

@@ -217,7 +217,7 @@ def test_a_sweep_kills_what_lost_every_guard(
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for guard in guards:
             os.kill(guard, number)
-    shell = f"{lab.work_dir}/{slot.attempt_id}/script/main"
+    shell = f"{lab.work_dir}/{slot.attempt_id}/job/commands"
     wait_until(lambda: not sleepers(shell), "the death of the shell with its supervisor")
     slot.close()
     assert sweep(lab.work_dir, keep=[slot.attempt_id]) == []
