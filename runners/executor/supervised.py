@@ -22,6 +22,8 @@ from runners.supervisor.stage import Stage
 _READ_BYTES = 64 * 1024
 # Orders are not asked for more often, however busy the log is.
 _ORDERS_PAUSE_S = 0.02
+# After this part of the time in which it must begin, a supervisor says that it has.
+_BEGUN_PART = 0.1
 # How long a supervisor may take to kill its tree when its slot gives up.
 _CLOSING_MS = 30_000
 _STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
@@ -144,7 +146,12 @@ class Supervised:
     def _start(self, stage: Stage) -> None:
         ends = [os.pipe2(os.O_CLOEXEC) for _stream in _STREAMS]
         # In one message: it is obeyed in this order, or not at all.
-        order = {**self._arm(), "run": {"number": self._guard.stages, "stage": stage.to_wire()}}
+        run = {
+            "number": self._guard.stages,
+            "stage": stage.to_wire(),
+            "begun_after_s": self._assignment.timing.late_s * _BEGUN_PART,
+        }
+        order = {**self._arm(), "run": run}
         try:
             self._control.setblocking(True)
             with suppress(OSError):  # A dead supervisor is seen by the end of its socket.

@@ -109,12 +109,14 @@ class ZygoteProcess:
 
 def _spawn(python: str, listener: int) -> subprocess.Popen[bytes]:
     options = [python, "-I", "-S", "-B", "-c", _BOOT]
+    # All names of libraries are looked up at once: else each child of a fork looks up its own.
+    environment = {"LD_BIND_NOW": "1"}
     # Signals to the whole group of processes wait until the zygote has learnt not to heed them.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, UNHEEDED)
     try:
         return subprocess.Popen(
             [*options, str(_ROOT), str(listener), str(os.getpid())],
-            env={},
+            env=environment,
             pass_fds=(listener,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 # Reference: linux/prctl.h, linux/sched.h, linux/mount.h
 PR_SET_PDEATHSIG = 1
@@ -57,6 +61,15 @@ def _checked(result: int, what: str) -> int:
 def prctl(option: int, value: int) -> None:
     """Set an attribute of the calling process; raise OSError when the kernel refuses."""
     _checked(_libc.prctl(option, value, 0, 0, 0), f"prctl {option}")
+
+
+#: A step (see ``stage``): have the kernel kill this process when its parent dies. The call itself,
+#: for a child of a fork; for a signal that there is it does not fail.
+DIE_WITH_PARENT: tuple[str, Callable[..., object], tuple[Any, ...]] = (
+    "die with its parent",
+    _libc.prctl,
+    (PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0),
+)
 
 
 def set_name(name: str) -> None:
@@ -155,6 +168,34 @@ def write_file(path: str, content: str) -> None:
         os.close(descriptor)
 
 
+class KillFirst:
+    """What is forked in this context is killed first when memory runs out: a job, not the platform.
+
+    A new process inherits how much the kernel wants to kill it, so the caller itself bears that
+    mark meanwhile; the child needs not do a thing.
+    """
+
+    _MARK = b"300"
+
+    def __init__(self) -> None:
+        self._file, self._own = -1, b""
+        # Of a process that hides its memory, as supervisors do, only root may change it.
+        with suppress(OSError):
+            self._file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+            self._own = os.read(self._file, 16).strip()
+
+    def __enter__(self) -> None:
+        self._write(self._MARK)
+
+    def __exit__(self, *_error: object) -> None:
+        self._write(self._own)
+
+    def _write(self, mark: bytes) -> None:
+        if self._own:
+            with suppress(OSError):
+                os.pwrite(self._file, mark, 0)
+
+
 class BootTimer:
     """A timer of the kernel on CLOCK_BOOTTIME, to be polled by its descriptor ``fd``.
 
@@ -167,11 +208,13 @@ class BootTimer:
         self._at: float | None = None
 
     def set(self, at: float | None) -> None:
-        """Make ``fd`` readable at the instant ``at`` of CLOCK_BOOTTIME, None: never.
+        """Make ``fd`` readable at the instant ``at`` of CLOCK_BOOTTIME or before it; None: never.
 
-        The past means at once.
+        The past means at once. A timer that is set to an earlier time stays so: it then wakes its
+        owner once for nothing, which is less than to set it anew each time.
         """
-        if at == self._at:
+        set_to = self._at
+        if at == set_to or (at is not None and set_to is not None and boot_now() < set_to < at):
             return
         # Zero would stop the timer.
         instant = max(at, 0.000001) if at is not None else 0.0

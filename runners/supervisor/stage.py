@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
@@ -12,8 +11,6 @@ from typing import Any, NamedTuple, NoReturn
 from runners.supervisor import kernel, namespaces
 from runners.supervisor.mounts import Mount
 
-# What the kernel should kill first when memory runs out: the job, not the platform.
-_OOM_SCORE = "300"
 _LIMITS = {
     "processes": resource.RLIMIT_NPROC,
     "open_files": resource.RLIMIT_NOFILE,
@@ -83,7 +80,7 @@ class Started(NamedTuple):
             os.close(self.failure)
 
 
-def start(stage: Stage, *, stdout: int, stderr: int) -> Started:
+def start(stage: Stage, kill_first: kernel.KillFirst, *, stdout: int, stderr: int) -> Started:
     """Fork the stage's first process; every guard of the caller must be armed by now.
 
     The caller's descriptors 0, 1 and 2 are taken, 0 by /dev/null, and it ignores no signal: what it
@@ -95,28 +92,39 @@ def start(stage: Stage, *, stdout: int, stderr: int) -> Started:
     failure, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     # Each page of memory that the child is the first to touch has to be copied. So it only makes
     # calls, which lie here beside each other, found and with all their arguments.
-    steps = (
+    before = (
         *_keep_only(stdout, stderr, told),
         ("lead a session", os.setsid, ()),
         *_limit(stage.limits),
         *_take_identity(stage),
         # After the change of user, which clears it.
-        ("die with its supervisor", _die_with, (os.getpid(),)),
+        kernel.DIE_WITH_PARENT,
+    )
+    after = (
         *_enter(stage, told),
         (f"execute {stage.argv[0]}", os.execve, (stage.argv[0], stage.argv, stage.environment)),
     )
-    pid = os.fork()
-    if pid == 0:
-        _become(steps, told)
+    supervisor = os.getpid()
+    with kill_first:
+        pid = os.fork()
+        if pid == 0:
+            _become(before, after, supervisor, told)
     os.close(told)
     return Started(pid, os.pidfd_open(pid), failure)
 
 
-def _become(steps: Sequence[Step], told: int) -> NoReturn:
-    """Turn the forked child into the program; say into ``told`` why it cannot be."""
+def _become(before: Sequence[Step], after: Sequence[Step], supervisor: int, told: int) -> NoReturn:
+    """Turn the forked child into the program; say into ``told`` why it cannot be.
+
+    Between the two it dies with its supervisor, or has lost it already.
+    """
     step = ""
     try:
-        for step, call, arguments in steps:  # noqa: B007 - told after a failure
+        for step, call, arguments in before:  # noqa: B007 - told after a failure
+            call(*arguments)
+        if os.getppid() != supervisor:
+            os._exit(CANNOT_START)
+        for step, call, arguments in after:  # noqa: B007 - as above
             call(*arguments)
     except BaseException as error:  # The child of a fork must never return to its caller's code.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -145,7 +153,6 @@ def _limit(limits: Mapping[str, int]) -> Iterator[Step]:
 
 def _take_identity(stage: Stage) -> Iterator[Step]:
     """Become the stage's user for good; root stays root only where the stage names no user."""
-    yield "be killed first for memory", _prefer_for_killing, ()
     if stage.uid is None:
         return
     gid = stage.uid if stage.gid is None else stage.gid
@@ -159,15 +166,3 @@ def _enter(stage: Stage, told: int) -> Iterator[Step]:
     if stage.mounts is not None:
         yield "enter a sandbox of namespaces", namespaces.enter, (stage.mounts, told)
     yield f"enter the folder {stage.folder}", os.chdir, (stage.folder,)
-
-
-def _prefer_for_killing() -> None:
-    with suppress(OSError):
-        kernel.write_file("/proc/self/oom_score_adj", _OOM_SCORE)
-
-
-def _die_with(supervisor: int) -> None:
-    """Be killed when the supervisor dies."""
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != supervisor:
-        os._exit(CANNOT_START)

@@ -13,10 +13,11 @@ Orders, each a message of one key:
 * ``{"arm": {"term_s", "kill_s", "ticked_at"}}`` before the first stage of each attempt: the limits
   of silence, in seconds.
 * ``{"tick": ticked_at}``: a renewal sent at that instant of CLOCK_BOOTTIME succeeded.
-* ``{"run": {"number", "stage"}}`` with two descriptors, stdout and stderr.
+* ``{"run": {"number", "stage", "begun_after_s"}}`` with two descriptors, stdout and stderr.
 * ``{"kill": {"reason", "grace_s"}}``: end the present stage.
 
-The answers to ``run`` are ``{"begun": number}`` at once and, when the stage's whole tree is dead,
+The answers to ``run`` are ``{"begun": number}`` if the stage is still running after those seconds,
+which saves both sides the message of a short one, and, when the stage's whole tree is dead,
 ``{"ended": {"number", "code", "signal", "reason", "message"}}``. ``reason`` is exited, timed-out,
 silence, slot-lost, zygote-lost, cannot-start, or the one given with ``kill``.
 """
@@ -44,11 +45,13 @@ from runners.supervisor.stage import Stage, Started, start
 class _Running:
     """The present stage: its process, its deadlines on CLOCK_BOOTTIME, why it is to end."""
 
-    def __init__(self, number: int, stage: Stage, started: Started) -> None:
+    def __init__(self, number: int, stage: Stage, started: Started, begun_after_s: float) -> None:
+        now = kernel.boot_now()
         self.number = number
         self.stage = stage
         self.started = started
-        self.times_out_at = kernel.boot_now() + stage.timeout_s
+        self.tell_begun_at: float | None = now + begun_after_s
+        self.times_out_at = now + stage.timeout_s
         self.reason = ""
         self.kill_at: float | None = None
         self.statuses: dict[int, int] = {}
@@ -75,6 +78,7 @@ class Supervisor:
         self._control = control
         self._zygote = zygote
         self._timer = kernel.BootTimer()
+        self._kill_first = kernel.KillFirst()
         self._armed = False
         self._term_s = self._kill_s = self._ticked_at = 0.0
         self._running: _Running | None = None
@@ -152,10 +156,9 @@ class Supervisor:
             self._tell_end(details["number"], "silence")
             return
         stage = Stage.from_wire(details["stage"])
-        started = start(stage, stdout=descriptors[0], stderr=descriptors[1])
-        self._running = _Running(details["number"], stage, started)
+        started = start(stage, self._kill_first, stdout=descriptors[0], stderr=descriptors[1])
+        self._running = _Running(details["number"], stage, started, details["begun_after_s"])
         self._poll.register(started.pinned, select.POLLIN)
-        self._tell({"begun": details["number"]})
 
     # Deadlines
 
@@ -169,11 +172,16 @@ class Supervisor:
                 deadlines.append(self._running.kill_at)
             else:
                 deadlines.append(self._running.times_out_at)
+            if self._running.tell_begun_at is not None:
+                deadlines.append(self._running.tell_begun_at)
         return min(deadlines)
 
     def _check_deadlines(self) -> None:
         now = kernel.boot_now()
         running = self._running
+        if running and running.tell_begun_at is not None and now >= running.tell_begun_at:
+            running.tell_begun_at = None
+            self._tell({"begun": running.number})
         if running is None:
             self._armed &= now < self._ticked_at + self._term_s
         elif now >= self._ticked_at + self._kill_s:

@@ -250,7 +250,8 @@ def test_a_supervisor_that_was_not_armed_runs_nothing(
     stage = Stage(("/usr/bin/touch", str(mark)), {}, "/", 5.0, 1.0)
     with Supervisors(own_zygote.client()) as supervisors:
         control = supervisors.take().control
-        wire.send(control, {"run": {"number": 1, "stage": stage.to_wire()}}, [1, 2])
+        run = {"number": 1, "stage": stage.to_wire(), "begun_after_s": 1.0}
+        wire.send(control, {"run": run}, [1, 2])
         received = wire.receive(control)
         assert received is not None
         assert received[0]["ended"]["reason"] == "silence"
