@@ -12,6 +12,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from conveyor_site.api_sentences import sentence_of
 from products.api.fields import BodyTooLargeError
 from products.errors import ConveyorError
 
@@ -37,7 +38,6 @@ _CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
 _MESSAGES = {
     "auth.required": "Log in, or send a token as Authorization: Bearer cvy_...",
     "request.invalid": "The request is not valid; see its problems.",
-    "not-found": "There is nothing here that you may see.",
 }
 
 
@@ -51,7 +51,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         return Response(body("database.unavailable", DATABASE_DOWN), status=503, headers=headers)
     response = exception_handler(error, context)
     if response is not None:
-        response.data = _body_of(_as_api_exception(error))
+        response.data = _body_of(_as_api_exception(error), context)
     return response
 
 
@@ -89,14 +89,14 @@ def _as_api_exception(error: Exception) -> exceptions.APIException:
     raise TypeError(f"{type(error).__name__} is no error that an API view answers to.")
 
 
-def _body_of(error: exceptions.APIException) -> dict[str, Any]:
+def _body_of(error: exceptions.APIException, context: dict[str, Any]) -> dict[str, Any]:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "request.failed")
     if isinstance(error, exceptions.ValidationError):
         problems = [_problem(message, path) for path, message in _flatten(error.detail, "")]
         return body(code, _MESSAGES[code], problems)
-    given = str(error.detail)
-    message = _MESSAGES.get(code, given) if given == str(error.default_detail) else given
-    return body(code, message)
+    is_given = str(error.detail) != str(error.default_detail)
+    told = None if is_given else _MESSAGES.get(code)
+    return body(code, told or sentence_of(error, context))
 
 
 def _flatten(detail: Any, path: str) -> Iterator[tuple[str, str]]:

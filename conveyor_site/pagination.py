@@ -18,7 +18,9 @@ class TimeCursorPagination(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
     page_size_query_description = "So many results on a page, 1 to 200."
-    invalid_cursor_message = "This cursor is not one that a page of this list gave."
+    invalid_cursor_message = (
+        "This cursor is not one that a page of this list gave. Begin again without one."
+    )
 
     def get_page_size(self, request: Request) -> int:
         """Return the size of the page; raises ValidationError for one that cannot be had."""

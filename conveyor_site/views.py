@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import DisallowedHost
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -103,8 +104,14 @@ def belt_file_schema(request: HttpRequest) -> JsonResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400."""
-    return _error(request, 400, "This request cannot be understood.", code="request.invalid")
+    """Answer 400; to who calls the site by a name that it has not, with how it gets that."""
+    sentence = "This request cannot be understood."
+    if isinstance(exception, DisallowedHost):
+        sentence = (
+            "This site does not go by that name. Use its address, or have its operator add the "
+            "name to CONVEYOR_ALLOWED_HOSTS."
+        )
+    return _error(request, 400, sentence, code="request.invalid")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -122,7 +129,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 with the sentence of the view, if it gave one."""
     given = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
-    sentence = given or "There is nothing at this address, or you may not see it."
+    sentence = "There is nothing at this address, or you may not see it."
+    if request.path.startswith("/api/"):
+        sentence = f"There is nothing at {request.path}. The API begins at /api/v1/."
+    sentence = given or sentence
     return _error(request, 404, sentence, code="not-found")
 
 

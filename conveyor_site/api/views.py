@@ -20,6 +20,9 @@ from conveyor_site.api.schema import TokenScheme
 __all__ = ["ApiRoot", "DocsView", "NothingHere", "TokenScheme"]
 
 
+_WHAT_THERE_IS = "What there is stands at /api/v1/docs/."
+
+
 class ApiRoot(APIRootView):
     """What there is. A token is sent as `Authorization: Bearer cvy_...`."""
 
@@ -36,8 +39,9 @@ class NothingHere(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Raise NotFound whatever the method."""
-        hint = "" if request.path.endswith("/") else " Paths of the API end with a slash."
-        raise NotFound(f"There is nothing at {request.path}.{hint}")
+        has_slash = request.path.endswith("/")
+        hint = _WHAT_THERE_IS if has_slash else "Paths of the API end with a slash."
+        raise NotFound(f"There is nothing at {request.path}. {hint}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rest_framework.parsers import JSONParser
 
 #: The largest body of a request, in bytes.
 BODY_LIMIT = 1024 * 1024
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
 
 
@@ -43,11 +44,21 @@ class PlainJSONParser(JSONParser):
             raise ParseError("The body is nested too deeply.") from error
         except ParseError as error:
             why = str(error.detail).removeprefix("JSON parse error - ")
+            if isinstance(error.__context__, UnicodeDecodeError):
+                why = f"it is not UTF-8 at byte {error.__context__.start}"
             raise ParseError(f"The body is not JSON that can be read: {why}.") from error
 
 
 class TextField(serializers.CharField):
     """A string, taken as it is."""
+
+    default_error_messages = {
+        "invalid": "Give a text, in quotes.",
+        "null": "Give a text, in quotes, or leave it out.",
+        "blank": "It is empty. Give a text, or leave it out.",
+        "max_length": "Give at most {max_length} characters.",
+        "unstorable": "Leave out the character U+{number:04X}, which no text may hold.",
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
@@ -56,12 +67,39 @@ class TextField(serializers.CharField):
         """Return the text; numbers and booleans are no text."""
         if not isinstance(data, str):
             self.fail("invalid")
+        if found := _UNSTORABLE.search(data):
+            self.fail("unstorable", number=ord(found[0]))
         text: str = super().to_internal_value(data)
         return text
 
 
+class WordField(serializers.ChoiceField):
+    """One of some words."""
+
+    def __init__(self, choices: Any, **options: Any) -> None:
+        super().__init__(choices, **options)
+        known = ", ".join(map(str, self.choices))
+        told = f"Give one of {known}."
+        self.error_messages |= {"invalid_choice": told, "null": told, "blank": told}
+
+
+class IdField(serializers.UUIDField):
+    """The id of a row."""
+
+    default_error_messages = {
+        "invalid": "Give an id as the API shows it, such as 019a2f4e-7c1d-7e55-8c0b-2d1f3a4b5c6d.",
+    }
+
+
 class WholeNumberField(serializers.IntegerField):
     """A whole number of a query, in digits."""
+
+    default_error_messages = {
+        "invalid": "Give a whole number, in digits.",
+        "max_string_length": "Give a smaller number.",
+        "min_value": "Give a number of at least {min_value}.",
+        "max_value": "Give a number of at most {max_value}.",
+    }
 
     def to_internal_value(self, data: Any) -> int:
         """Return the number; only digits are accepted, with a minus before them or without."""
@@ -73,6 +111,11 @@ class WholeNumberField(serializers.IntegerField):
 
 class TruthField(serializers.BooleanField):
     """True or false, not a word or number that may mean it."""
+
+    default_error_messages = {
+        "invalid": "Give true or false, without quotes.",
+        "null": "Give true or false, or leave it out.",
+    }
 
     def to_internal_value(self, data: Any) -> bool:
         """Return the value; only JSON's own two are accepted."""

@@ -16,6 +16,18 @@ _MOST_NAMED = 50
 class StrictSerializer(serializers.Serializer[Any]):
     """A request's body in which a key that nobody reads is an error with a hint."""
 
+    default_error_messages = {
+        "invalid": "Send an object of names and values, such as {{}}.",
+        "null": "Send an object of names and values, such as {{}}.",
+    }
+
+    @property
+    def errors(self) -> Any:
+        """Return what is wrong; for a body of ``null`` the framework has a word of its own."""
+        if self.initial_data is None:
+            return {"non_field_errors": [self.error_messages["null"].format()]}
+        return super().errors
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values; raises ValidationError that names unknown keys."""
         values = super().to_internal_value(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from products.api.fields import TextField
+from products.api.fields import TextField, WordField
 from products.api.requests import StrictSerializer
 from products.models import Credential, Event, Product, Source
 from products.names import NAME_MAX
@@ -34,7 +34,7 @@ class ProductFilters(StrictSerializer):
     """What narrows the list of products."""
 
     name = TextField(required=False, max_length=NAME_MAX)
-    managed_by = serializers.ChoiceField(required=False, choices=Product.Manager.choices)
+    managed_by = WordField(required=False, choices=Product.Manager.choices)
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):

@@ -93,9 +93,9 @@ class JobRunLogView(StreamView):
             job_run=job_run, number=number or job_run.last_attempt
         ).first()
         if attempt is None and number is not None:
-            raise NotFound(
-                f"{job_run.name} has no attempt {number}; it has {job_run.last_attempt}."
-            )
+            newest = job_run.last_attempt
+            known = f"Its newest is attempt {newest}." if newest else "It has none yet."
+            raise NotFound(f"{job_run.name} has no attempt {number}. {known}")
         if attempt is not None:
             return whole_text(request._request, LogText(attempt))
         warning = queue_warning(job_run, self.served_queues)

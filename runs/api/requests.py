@@ -22,6 +22,10 @@ class ParametersField(serializers.DictField):
     """Values by the names of variables."""
 
     child = TextField(allow_blank=True, max_length=MAX_VALUE_BYTES)
+    default_error_messages = {
+        "not_a_dict": 'Give an object of names and texts, such as {{"VERSION": "1.2"}}.',
+        "null": 'Give an object of names and texts, such as {{"VERSION": "1.2"}}, or leave it out.',
+    }
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """Return the values; raises ValidationError for names that no variable can have."""

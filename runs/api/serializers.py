@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from products.api.fields import TextField
+from products.api.fields import IdField, TextField, WordField
 from products.api.requests import StrictSerializer
 from products.names import NAME_MAX
 from runs.models import Attempt, BeltRun, Consumption, Edge, JobRun, Output, RunEvent, Supplier
@@ -253,19 +253,19 @@ class BeltRunFilters(StrictSerializer):
 
     product = TextField(required=False, max_length=NAME_MAX, source="belt__product__name")
     belt = TextField(required=False, max_length=NAME_MAX, source="belt__name")
-    state = serializers.ChoiceField(required=False, choices=BeltRunState.choices)
-    root = serializers.UUIDField(required=False, source="root_id")  # type: ignore[assignment]  # a field, which the metaclass takes away
+    state = WordField(required=False, choices=BeltRunState.choices)
+    root = IdField(required=False, source="root_id")  # type: ignore[assignment]  # a field, which the metaclass takes away
 
 
 class JobRunFilters(StrictSerializer):
     """What narrows the list of job runs."""
 
-    belt_run = serializers.UUIDField(required=False, source="belt_run_id")
-    state = serializers.ChoiceField(required=False, choices=JobRunState.choices)
+    belt_run = IdField(required=False, source="belt_run_id")
+    state = WordField(required=False, choices=JobRunState.choices)
     queue = TextField(required=False, max_length=63)
 
 
 class AttemptFilters(StrictSerializer):
     """What narrows the list of attempts."""
 
-    job_run = serializers.UUIDField(required=False, source="job_run_id")
+    job_run = IdField(required=False, source="job_run_id")

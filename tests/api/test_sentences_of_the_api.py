@@ -1,0 +1,166 @@
+"""What the API refuses is told with the thing that it is about and with what would work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.exceptions import ParseError, PermissionDenied, Throttled
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
+
+from conveyor_site.api.views import ApiRoot
+from conveyor_site.api_errors import handle_exception
+from tests import builders
+
+pytestmark = [pytest.mark.django_db]
+
+JSON = "application/json"
+RUNS = "/api/v1/job-runs/"
+READS = "GET, HEAD, OPTIONS"
+
+
+@pytest.fixture
+def caller(db: None) -> Client:
+    boss = builders.a_user("boss", staff=True)
+    token = builders.a_token(boss, scopes=["read", "run"])
+    return Client(headers={"Authorization": f"Bearer {token}"}, raise_request_exception=False)
+
+
+@pytest.fixture
+def start(db: None) -> str:
+    return f"/api/v1/belts/{builders.a_belt().pk}/start/"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/api/", "There is nothing at /api/. The API begins at /api/v1/."),
+        ("/api/v2/belts/", "There is nothing at /api/v2/belts/. The API begins at /api/v1/."),
+        ("/api/v1/no/", "There is nothing at /api/v1/no/. What there is stands at /api/v1/docs/."),
+        (
+            f"{RUNS}?format=xml",
+            "There is no format 'xml' here. Leave format out, or ask for json or api.",
+        ),
+        (
+            f"{RUNS}?cursor=cD1ub3QtYW4taWQ=",
+            "This cursor is not one that a page of this list gave. Begin again without one.",
+        ),
+    ],
+)
+def test_what_is_not_there(caller: Client, path: str, sentence: str) -> None:
+    response = caller.get(path)
+    assert (response.status_code, response.json()["message"]) == (404, sentence)
+
+
+def test_a_method_that_an_address_does_not_take(caller: Client, start: str) -> None:
+    said = caller.delete(RUNS).json()["message"]
+    assert said == f"{RUNS} does not take DELETE; it takes {READS}."
+    assert (
+        caller.get(start).json()["message"].endswith("does not take GET; it takes POST, OPTIONS.")
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("text/plain", "of the type text/plain, which"), ("", "of no known type")]
+)
+def test_a_body_that_is_no_json(caller: Client, start: str, kind: str, told: str) -> None:
+    response = caller.generic("POST", start, b"ref=main", content_type=kind)
+    said = response.json()["message"]
+    assert said.startswith(f"The body is {told}")
+    assert said.endswith("Send JSON, with the header Content-Type: application/json.")
+
+
+def test_bytes_that_are_no_text(caller: Client, start: str) -> None:
+    response = caller.generic("POST", start, b'{"ref": "\xff"}', content_type=JSON)
+    said = response.json()["message"]
+    assert said == "The body is not JSON that can be read: it is not UTF-8 at byte 9."
+
+
+def test_a_form_that_is_not_had(caller: Client) -> None:
+    response = caller.get(RUNS, headers={"Accept": "text/csv"})
+    said = response.json()["message"]
+    assert said.endswith("Ask for application/json or text/html.")
+
+
+def test_a_login_without_its_csrf_token_is_told_of_it_and_of_tokens(start: str) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(builders.a_user("staff", staff=True))
+    response = browser.post(start, b"{}", content_type=JSON)
+    assert response.status_code == 403
+    said = response.json()["message"]
+    assert "sends its CSRF token as X-CSRFToken with each POST (CSRF cookie not set)" in said
+    assert said.endswith("Programs send a token as Authorization: Bearer cvy_... instead.")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            Throttled(wait=7),
+            "There were too many requests to /api/v1/. Wait 7 seconds and ask again.",
+        ),
+        (Throttled(), "There were too many requests to /api/v1/. Wait a while and ask again."),
+        (PermissionDenied(), "You may not send POST to /api/v1/."),
+        (PermissionDenied("Ask Ada."), "Ask Ada."),
+        (ParseError(), "The body cannot be read. Send JSON, such as {}."),
+    ],
+)
+def test_what_the_framework_may_say(error: Exception, sentence: str) -> None:
+    request = Request(APIRequestFactory().post("/api/v1/"))
+    response = handle_exception(error, {"view": ApiRoot(), "request": request})
+    assert response is not None
+    assert response.data["message"] == sentence
+    assert set(response.data) == {"code", "message", "problems"}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("[]", "Send an object of names and values, such as {}."),
+        ("null", "Send an object of names and values, such as {}."),
+        ('{"ref": 1}', "Give a text, in quotes."),
+        ('{"ref": null}', "Give a text, in quotes, or leave it out."),
+        ('{"ref": "a\\u0000b"}', "Leave out the character U+0000, which no text may hold."),
+        ('{"ref": "\\ud800"}', "Leave out the character U+D800, which no text may hold."),
+        (f'{{"ref": "{"r" * 501}"}}', "Give at most 500 characters."),
+        ('{"parameters": []}', 'Give an object of names and texts, such as {"VERSION": "1.2"}.'),
+        ('{"continue_downstream": "no"}', "Give true or false, without quotes."),
+    ],
+)
+def test_what_a_body_lacks_is_told_with_what_would_do(
+    caller: Client, start: str, body: str, sentence: str
+) -> None:
+    response = caller.generic("POST", start, body.encode(), content_type=JSON)
+    [problem] = response.json()["problems"]
+    assert problem["message"] == sentence
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("state=gone", "Give one of waiting, queued, starting, running, "),
+        ("belt_run=7x", "Give an id as the API shows it, such as "),
+        ("queue=", "It is empty. Give a text, or leave it out."),
+    ],
+)
+def test_what_a_query_lacks_is_told_with_what_would_do(
+    caller: Client, query: str, sentence: str
+) -> None:
+    [problem] = caller.get(f"{RUNS}?{query}").json()["problems"]
+    assert problem["message"].startswith(sentence)
+
+
+def test_the_number_of_an_attempt_begins_with_one(caller: Client) -> None:
+    path = f"{RUNS}{builders.a_job_run().pk}/log/"
+    answers: list[Any] = [caller.get(path, {"attempt": each}) for each in ("0", "x", "7")]
+    assert answers[0].json()["problems"][0]["message"] == "Give a number of at least 1."
+    assert answers[1].json()["problems"][0]["message"] == "Give a whole number, in digits."
+    assert answers[2].json()["message"] == "compile has no attempt 7. It has none yet."
+
+
+def test_a_name_that_the_site_does_not_go_by(caller: Client) -> None:
+    response = caller.get("/products/", headers={"Host": "elsewhere.example"})
+    assert response.status_code == 400
+    assert "This site does not go by that name." in response.content.decode()
