@@ -62,7 +62,7 @@ def _run_site(lock: Lock, write: Write) -> None:
     repositories = make_repositories()
     import_products(repositories)
     site = Site(free_port())
-    with site.parts:
+    with site.living():
         _stay(site, lock, write, password=password, upstream=repositories[0])
 
 
@@ -121,7 +121,7 @@ def show_chain(write: Write) -> bool:
             raise NotFreshError
         import_products(repositories)
         site = Site(free_port())
-        with site.parts:
+        with site.living():
             write("Starting an orchestrator and a runner.")
             site.start()
             return _show_merge(site, repositories, write)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
@@ -20,7 +21,9 @@ from conveyor_site.embedded import ensure_embedded_queue
 from products.errors import PlatformError, UserError
 from products.models import Configuration, Product, Source
 from runners.broker import is_embedded
+from runners.process.places import remove_place
 from runners.querysets import living_runners
+from runners.settings_block import work_dir
 from runs.models import BeltRun
 
 HOST = "127.0.0.1"
@@ -116,6 +119,18 @@ class Site:
         self.parts.start("runner", "runner", "--slots", str(SLOTS), "--name", self.runner_name)
         self.parts.wait_for(self._answers, "the orchestrator answers")
         self.parts.wait_for(self._has_runner, "the runner takes jobs")
+
+    @contextmanager
+    def living(self) -> Iterator[None]:
+        """Let the parts live, and remove at their end what only their runner had a use for.
+
+        A runner of root has its folder in the system's work folder, not in the data folder.
+        """
+        try:
+            with self.parts:
+                yield
+        finally:
+            remove_place(work_dir(), self.runner_name)
 
     def _answers(self) -> bool:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,26 @@ def take_name(work_dir: Path, name: str, boot_id: UUID) -> UUID | None:
     previous = _uuid(os.pread(descriptor, 100, 0))
     os.pwrite(descriptor, str(boot_id).encode(), 0)
     return previous
+
+
+def remove_place(work_dir: Path, name: str) -> bool:
+    """Remove the folder of a runner that has ended, and the lock on its name.
+
+    Returns False, and removes nothing, while a runner of that name lives. For a name that nobody
+    else takes meanwhile.
+    """
+    locks = work_dir / _LOCKS
+    if not locks.is_dir():
+        return True
+    descriptor = _lock_file(locks, f"name-{name}")
+    try:
+        if not _locked(descriptor):
+            return False
+        shutil.rmtree(work_dir / name, ignore_errors=True)
+        (locks / f"name-{name}").unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _uuid(text: bytes) -> UUID | None:

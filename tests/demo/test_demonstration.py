@@ -96,6 +96,10 @@ class Demonstration:
     def temporary_folders(self) -> list[Path]:
         return list(self.folder.glob("conveyor-*"))
 
+    def left_by_the_runner(self) -> list[Path]:
+        """Return what there is of a runner in the work folder: its folder and its lock."""
+        return list((self.folder / "work").rglob("*demo-*"))
+
     def outputs(self, name: str) -> list[tuple[str]]:
         """Return the values of the outputs of that name, as rows."""
         with closing(sqlite3.connect(self.folder / "data" / "conveyor.sqlite3")) as database:
@@ -180,6 +184,7 @@ def test_a_site_shows_a_merge_and_stays_until_it_is_interrupted(
 
     assert process.wait(PATIENCE_S) == 0
     assert "Conveyor has ended." in demonstration.said
+    assert demonstration.left_by_the_runner() == []
     assert demonstration.complaints() == []
 
 
@@ -188,8 +193,10 @@ def test_a_later_start_makes_nothing_anew_and_dies_with_all_that_it_started(
 ) -> None:
     process = demonstration.start("demo_site")
     demonstration.says("A change was merged")
-    process.send_signal(signal.SIGTERM)
+    assert demonstration.left_by_the_runner() != []
+    process.send_signal(signal.SIGINT)
     process.wait(PATIENCE_S)
+    assert demonstration.left_by_the_runner() == []
 
     process = demonstration.start("demo_site")
     demonstration.says("Ctrl-C ends everything.")

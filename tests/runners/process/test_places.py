@@ -10,7 +10,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from runners.errors import NoPlaceError
-from runners.process.places import JOB_UIDS, choose_slots, prepare_places, take_name
+from runners.process.places import (
+    JOB_UIDS,
+    choose_slots,
+    prepare_places,
+    remove_place,
+    take_name,
+)
 from tests.own_database import REPOSITORY
 from tests.waiting import until
 
@@ -61,6 +67,18 @@ def holder(work_dir: Path, boot_id: UUID) -> Iterator[Holder]:
     holder = Holder(work_dir, boot_id)
     yield holder
     holder.kill()
+
+
+def test_the_place_of_a_runner_is_removed_once_it_has_ended(work_dir: Path, holder: Holder) -> None:
+    mirrors = work_dir / "one" / "mirrors"
+    mirrors.mkdir(parents=True)
+    assert not remove_place(work_dir, "one")
+    assert mirrors.is_dir()
+
+    holder.kill()
+    assert remove_place(work_dir, "one")
+    assert [each.name for each in work_dir.rglob("*")] == [".locks"]
+    assert remove_place(work_dir / "never", "one")
 
 
 def test_a_name_belongs_to_one_living_runner_of_a_machine(work_dir: Path, holder: Holder) -> None:
