@@ -5,12 +5,18 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.paginator import Paginator
+from django.db import IntegrityError
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 _COUNTED = 2000
+_IN_USE = (
+    "Nothing was deleted: something has begun meanwhile that uses it, such as a run. Look at it "
+    "again, and archive it where that is possible."
+)
 
 
 class BoundedPaginator(Paginator[Any]):
@@ -31,6 +37,29 @@ class BoundedAdmin(admin.ModelAdmin[Any]):
     show_facets = admin.ShowFacets.NEVER
     list_max_show_all = 0
     list_per_page = 50
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Return the page that asks; what has come into use meanwhile is not deleted."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except IntegrityError:
+            return self._in_use(request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Return the list, or what an action answers; the same holds for one that deletes."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except IntegrityError:
+            return self._in_use(request)
+
+    def _in_use(self, request: HttpRequest) -> HttpResponse:
+        messages.error(request, _IN_USE)
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        return HttpResponseRedirect(reverse(f"admin:{name}_changelist"))
 
 
 class ReadOnlyAdmin(BoundedAdmin):

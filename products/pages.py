@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -42,7 +43,10 @@ class PageAction(LoginRequiredMixin, View):
     done: ClassVar[str] = ""
 
     def post(self, request: HttpRequest, **path: Any) -> HttpResponse:
-        """Do it; a refusal is shown as a message on the page where the button is."""
+        """Do it; a refusal is shown as a message on the page where the button is.
+
+        Raises Http404 with the sentence where that page is gone.
+        """
         row, product = self.subject(**path)
         if not may_operate(request, product):
             raise PermissionDenied(
@@ -52,6 +56,8 @@ class PageAction(LoginRequiredMixin, View):
         try:
             result = self.act(row)
         except ConveyorError as error:
+            if error.http_status == HTTPStatus.NOT_FOUND:
+                raise Http404(str(error)) from error
             messages.error(request, str(error))
             return redirect(row)
         if isinstance(result, HttpResponse):

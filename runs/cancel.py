@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from runs.errors import RunFinishedError
+from runs.errors import RunFinishedError, RunGoneError
 from runs.models import BeltRun, JobRun
 from runs.release import follow_up, read_run
 from runs.states import CLAIMED, JobRunState, Reason
@@ -18,10 +18,14 @@ _UNCLAIMED = (JobRunState.WAITING, JobRunState.QUEUED)
 def cancel_job_run(job_run: JobRun, *, by: str) -> None:
     """Cancel a job run: at once if no runner has it, else its runner is told.
 
-    Asking again changes nothing. Raises RunFinishedError when it has ended.
+    Asking again changes nothing. Raises RunFinishedError when it has ended, and RunGoneError when
+    it was removed.
     """
     with moving(job_run.belt_run_id) as moves:
-        present = JobRun.objects.select_related("belt_run__belt__product").get(id=job_run.id)
+        rows = JobRun.objects.select_related("belt_run__belt__product")
+        present = rows.filter(id=job_run.id).first()
+        if present is None:
+            raise RunGoneError(job_run)
         if present.is_finished:
             raise RunFinishedError(present)
         _cancel(moves, present, by)
@@ -31,10 +35,14 @@ def cancel_job_run(job_run: JobRun, *, by: str) -> None:
 def cancel_belt_run(run: BeltRun, *, by: str) -> None:
     """Cancel a belt run and all its job runs that have not ended.
 
-    Asking again changes nothing. Raises RunFinishedError when it has ended.
+    Asking again changes nothing. Raises RunFinishedError when it has ended, and RunGoneError when
+    it was removed.
     """
     with moving(run.id) as moves:
-        present = read_run(run.id)
+        try:
+            present = read_run(run.id)
+        except BeltRun.DoesNotExist as error:
+            raise RunGoneError(run) from error
         if present.is_finished:
             raise RunFinishedError(present)
         BeltRun.objects.filter(id=run.id, cancel_requested_at__isnull=True).update(

@@ -22,7 +22,7 @@ from products.models import Configuration
 from products.statements import Given, Select
 from runs.causes import causes_of
 from runs.edges import plan_edges
-from runs.errors import BeltMissingError, UnresolvedError
+from runs.errors import BeltGoneError, BeltMissingError, UnresolvedError
 from runs.models import BeltRun, Edge, JobRun, Supplier
 from runs.readiness import waits_for
 from runs.release import follow_up, look_again, read_run
@@ -60,7 +60,7 @@ class NewRun:
 def create_belt_run(new: NewRun) -> BeltRun:
     """Return the belt run that ``new`` makes, or the one that the same cause has made already.
 
-    Raises BeltMissingError, and UnresolvedError where that is asked for.
+    Raises BeltMissingError, BeltGoneError, and UnresolvedError where that is asked for.
     """
     file = spec_of(new.definition)
     belt = file.belt(new.belt.name)
@@ -125,7 +125,9 @@ def _insert(
     run_id = uuid7()
     with moving(run_id, is_new=True) as moves:
         # Taking the belt's row first puts the creations of its runs in turn.
-        Belt.objects.filter(pk=new.belt.pk).update(last_number=F("last_number") + 1)
+        counted = Belt.objects.filter(pk=new.belt.pk).update(last_number=F("last_number") + 1)
+        if not counted:
+            raise BeltGoneError(f"{new.belt}")
         [number] = _NUMBER.row(belt=new.belt.pk)
         run = _belt_run(run_id, new, number)
         moves.begin(run, Why(Reason.CREATED, new.cause, new.by))

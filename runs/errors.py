@@ -29,6 +29,29 @@ class RunFinishedError(UserError):
         super().__init__(f"{run} is already finished ({run.state}), so it cannot be cancelled.")
 
 
+class RunGoneError(UserError):
+    """A run was removed while something was asked of it."""
+
+    code = "run.gone"
+    http_status = 404
+
+    def __init__(self, run: BeltRun | JobRun) -> None:
+        what = f"job run {run.name}" if isinstance(run, JobRun) else f"belt run {run.label}"
+        super().__init__(f"The {what} is not there any more: it was removed meanwhile.")
+
+
+class BeltGoneError(UserError):
+    """A belt was deleted while it was being started."""
+
+    code = "belt.gone"
+    http_status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The belt {name} is not there any more: it was deleted meanwhile. Start another one."
+        )
+
+
 class RunUnfinishedError(UserError):
     """What has not ended cannot be repeated."""
 

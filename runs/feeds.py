@@ -80,7 +80,10 @@ class LogEvents:
 
     def look(self) -> Look:
         """Return the events since the look before."""
-        job_run = JobRun.objects.only(*_LOOKED_AT).get(pk=self._job_run_id)
+        job_run = JobRun.objects.only(*_LOOKED_AT).filter(pk=self._job_run_id).first()
+        if job_run is None:
+            # It was removed, which its reader is told when it comes again.
+            return Look(ended=True)
         self._number = self._number or job_run.last_attempt or None
         attempt = Attempt.objects.filter(job_run=job_run, number=self._number or 0).first()
         over = job_run.is_finished or job_run.last_attempt > (self._number or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import F, Max
 
 from belts.models import Belt
@@ -14,6 +15,7 @@ from runs.edges import repeated_edge
 from runs.errors import (
     BeltMissingError,
     NothingToRerunError,
+    RunGoneError,
     RunUnfinishedError,
     RunUnresolvedError,
 )
@@ -34,10 +36,14 @@ def rerun_belt_run(
     """Repeat a belt run that has ended; return the new round.
 
     It has the same definition, commit, suppliers and parameters. With ``only_failed`` the jobs
-    that succeeded are kept with their outputs. Raises RunUnfinishedError, NothingToRerunError, and
-    RunUnresolvedError for one that was never run because its inputs name what does not exist.
+    that succeeded are kept with their outputs. Raises RunUnfinishedError, NothingToRerunError,
+    RunUnresolvedError for one that was never run because its inputs name what does not exist, and
+    RunGoneError for one that was removed.
     """
-    present = BeltRun.objects.select_related("belt__product", "definition").get(id=run.id)
+    rows = BeltRun.objects.select_related("belt__product", "definition")
+    present = rows.filter(id=run.id).first()
+    if present is None:
+        raise RunGoneError(run)
     if not present.is_finished:
         raise RunUnfinishedError(present)
     if only_failed and present.state == BeltRunState.SUCCEEDED:
@@ -45,7 +51,13 @@ def rerun_belt_run(
     _check_resolved(present)
     name = by or (user.get_username() if user is not None else "") or "somebody"
     again = _round(present, user, name, continue_downstream=continue_downstream)
-    _insert(present, again, name, only_failed=only_failed)
+    try:
+        _insert(present, again, name, only_failed=only_failed)
+    except IntegrityError as error:
+        # What it was made from may have been removed since it was read.
+        if BeltRun.objects.filter(id=run.id).exists():
+            raise
+        raise RunGoneError(run) from error
     again.refresh_from_db()
     return again
 

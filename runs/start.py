@@ -37,7 +37,7 @@ def start_belt_run(
 
     ``by`` says who asked where there is no user. ``parameters`` become variables of every job.
 
-    Raises BeltArchivedError, ParameterError, NoSourceToRefError, BeltMissingError,
+    Raises BeltArchivedError, BeltGoneError, ParameterError, NoSourceToRefError, BeltMissingError,
     UnresolvedError, the errors of a source that cannot be read or lacks the ref, and those of a
     definition that is broken or not there.
     """
