@@ -11,7 +11,7 @@ from django.core.management import execute_from_command_line
 from django.db.utils import DatabaseError, InterfaceError
 
 from conveyor_site.data_folder import sentence_of
-from conveyor_site.database_trouble import database_sentence
+from products.database_trouble import database_sentence
 from runners.protocol import VERSION
 
 COULD_NOT = 1

@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from conveyor_site.data_folder import sentence_of
 from conveyor_site.embedded_server import EmbeddedServer
 from products.errors import PlatformError
 
@@ -139,10 +140,7 @@ def _lock_file() -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise EmbeddedQueueError(
-            f"The embedded queue cannot be started: {path}: {error.strerror}. "
-            "Set CONVEYOR_DATA_DIR to a folder of yours, or CONVEYOR_BROKER_URL."
-        ) from error
+        raise _not_started(error, path) from error
 
 
 def _start(lock: int) -> Place:
@@ -159,15 +157,22 @@ def _start(lock: int) -> Place:
             log=folder / LOG_NAME,
             lock=lock,
         )
+        _own.append(server)
+        place = Place(socket=str(path), pid=server.pid)
+        _remember(lock, place)
     except OSError as error:
-        raise EmbeddedQueueError(
-            f"The embedded queue cannot be started: {error}. Set CONVEYOR_BROKER_URL to another."
-        ) from error
-    _own.append(server)
-    place = Place(socket=str(path), pid=server.pid)
-    _remember(lock, place)
+        _bury_own()
+        raise _not_started(error, Path(settings.CONVEYOR_DATA_DIR)) from error
     _wait_for(server, place)
     return place
+
+
+def _not_started(error: OSError, path: Path) -> EmbeddedQueueError:
+    why = sentence_of(error, path) if error.errno else f"{error}."
+    return EmbeddedQueueError(
+        f"The embedded queue cannot be started: {why} Set CONVEYOR_DATA_DIR to a folder of yours, "
+        "or CONVEYOR_BROKER_URL to a queue that runs."
+    )
 
 
 def _bury_own() -> None:

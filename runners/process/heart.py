@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import Error
 
 from products.configuration import current
+from products.database_trouble import database_sentence
 from runners.errors import RunnerNameTakenError
 from runners.process import guard
 from runners.process.links import Link, LinkClosedError
@@ -67,7 +68,8 @@ def _register(link: Link, plan: RunnerPlan) -> Registered | None:
         link.send_surely(Refused(str(error)))
         return None
     except Error as error:
-        link.send_surely(Refused(_NO_DATABASE.format(error=_first_line(error))))
+        told = database_sentence(error) or f"The database cannot be used: {error}"
+        link.send_surely(Refused(told))
         return None
     if lost:
         logger.info("Ended %d attempts of this runner's start before this one as lost.", lost)
@@ -228,19 +230,10 @@ class Heart:
             del self._lost[attempt]
 
 
-_NO_DATABASE = (
-    "The database cannot be used: {error}. See that CONVEYOR_DATABASE_URL is right and its server "
-    "runs; manage.py migrate prepares a new database."
-)
-
 _DISPLACED = (
     "Another start of the runner {name} has taken over its name, so this one ends. Give runners "
     "that are to live at the same time different names (--name)."
 )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".?")
 
 
 def _texts(ids: frozenset[UUID]) -> list[str]:

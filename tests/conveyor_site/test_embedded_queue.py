@@ -198,6 +198,13 @@ def test_a_missing_server_is_a_sentence_with_the_way_out(
         ensure_embedded_queue()
 
 
+def test_a_folder_that_cannot_hold_it_is_named(data: Path) -> None:
+    (data / embedded.LOCK_NAME).mkdir()
+    sentence = f"cannot be started: {data / embedded.LOCK_NAME} cannot be used: a folder is in its"
+    with pytest.raises(EmbeddedQueueError, match=sentence):
+        ensure_embedded_queue()
+
+
 def test_a_server_that_cannot_start_tells_why(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "_MEMORY", "much")
     with pytest.raises(EmbeddedQueueError, match="tells why"):

@@ -163,7 +163,7 @@ def test_a_database_that_is_down_is_a_sentence(environment: dict[str, str]) -> N
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
     done = manage("orchestrator", environment={**environment, "CONVEYOR_DATABASE_URL": url})
     assert done.returncode == 1
-    assert "The database cannot be reached." in done.stderr
+    assert "The database cannot be used: connection failed" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -13,8 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
 from conveyor_site.data_folder import data_folder, database_file, sentence_of, told
-from conveyor_site.database_trouble import database_sentence
 from conveyor_site.database_url import database_from_url
+from products.database_trouble import database_sentence
 from tests.conveyor_site.living import environment_of, manage
 
 ANOTHER = "Mend that, or set CONVEYOR_DATA_DIR to a place where this user may write."

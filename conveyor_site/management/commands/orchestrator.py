@@ -11,12 +11,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connections
 from kombu import Connection
 
-from conveyor_site.database_trouble import database_sentence
 from conveyor_site.health import NotReadyError, check_database
 from conveyor_site.orchestrator.parent import Orchestrator, Work
 from conveyor_site.orchestrator.web import address_of, listen, run_web
 from conveyor_site.orchestrator.worker import run_worker
 from conveyor_site.reconciler import Reconciler
+from products.database_trouble import database_sentence
 from products.errors import ConveyorError
 from runners.broker import broker_url
 from runners.celery_app import preload
