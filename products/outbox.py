@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
 from products.identifiers import uuid7
 from products.models import OutboxRow
 from products.signals import outbox_written
-from products.statements import columns_of, insert_rows
+from products.statements import columns_of, insert_rows, later
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
             key=one.key,
             payload=one.payload,
             product_name=one.product_name,
-            due_at=Now() + timedelta(seconds=_wait_s(one)),
+            due_at=later(_wait_s(one)),
         )
         for one in wanted
     ]

@@ -8,18 +8,25 @@ database receives is the same. For the few statements that every job needs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
-from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models import CharField, Expression, Field, Model, QuerySet, TextField, UUIDField
 from django.db.models.constants import OnConflict
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 from products.remembered import Remembered
 
 _REMEMBERED = 256
-#: Statements are compiled for so many rows at the most.
+#: Rows are inserted by statements for so many each, the rest by one for as many as are left. Of
+#: these, which differ from time to time, only those for a few are remembered.
+_MANY = 64
 _FEW = 8
 #: Executions after which a statement counts as one that comes often.
 _PLANNED_AFTER = 5
@@ -36,32 +43,107 @@ def keep_plans() -> None:
             options.setdefault("prepare_threshold", _PLANNED_AFTER)
 
 
+#: The moment of a statement: one object, since making one costs as much as executing it.
+NOW = Now()
+
+
+@lru_cache(_REMEMBERED)
+def later(seconds: float) -> Combinable:
+    """Return the moment so many seconds after that of the statement."""
+    return NOW + timedelta(seconds=seconds)
+
+
+Row = TypeVar("Row", bound=Model)
+#: The values that a statement is executed with, by name; ``Given.source`` is the number of one.
+Sources = Sequence[Mapping[str, Any]]
+
+
+class _Column:
+    """What is given by a name, and how the database takes it."""
+
+    __slots__ = ("_field", "_is_id", "_is_text", "_name")
+
+    def __init__(self, name: str, field: Field[Any, Any]) -> None:
+        self._name = name
+        self._field = field
+        self._is_text = type(field) in (CharField, TextField)
+        self._is_id = type(field) is UUIDField
+
+    def of(self, values: Mapping[str, Any], database: Any) -> Any:
+        """Return the value as the database takes it."""
+        value = values[self._name]
+        kind = type(value)
+        # Most are texts and ids, which need no work.
+        if value is None or (kind is str and self._is_text):
+            return value
+        if kind is UUID and self._is_id and database.features.has_native_uuid_field:
+            return value
+        value = self._field.get_db_prep_value(value, database)
+        # Of a member of an enumeration its text: each driver knows that at once.
+        return str(value) if self._is_text else value
+
+
+_column = lru_cache(_REMEMBERED)(_Column)
+
+
 class Given(Expression):
     """A value that is given when the statement is executed, of the kind that ``field`` stores."""
 
-    def __init__(self, name: str, field: Field[Any, Any]) -> None:
+    def __init__(self, name: str, field: Field[Any, Any], source: int = 0) -> None:
         super().__init__(output_field=field)
-        self.name = name
+        self.column = _column(name, field)
+        self.source = source
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """Return a placeholder, and itself as what is to be replaced."""
         return "%s", (self,)
 
-    def of(self, values: Mapping[str, Any], database: Any) -> Any:
-        """Return the value as the database takes it."""
-        return self.output_field.get_db_prep_value(values[self.name], database)
+
+class _Statement(NamedTuple):
+    """A statement's text, and its parameters in their order.
+
+    A parameter is a source's number with what is given there, or None with a constant.
+    """
+
+    sql: str
+    parameters: Sequence[tuple[int | None, Any]]
+
+    @classmethod
+    def of(cls, database: Any, sql: str, parameters: Sequence[Any]) -> _Statement:
+        """Return the statement; for PostgreSQL with its constants in its text.
+
+        There a plan for all values of a parameter looks worse than one for the value that it always
+        has, so that the statement would be planned each time.
+        """
+        placed = [
+            (each.source, each.column) if isinstance(each, Given) else (None, each)
+            for each in parameters
+        ]
+        if database.vendor != "postgresql" or "%%" in sql:
+            return cls(sql, placed)
+        first, *pieces = sql.split("%s")
+        text, rest = [first], []
+        for parameter, piece in zip(placed, pieces, strict=True):
+            literal = _literal(parameter[1])
+            text += ["%s" if literal is None else literal, piece]
+            rest += [parameter] if literal is None else []
+        return cls("".join(text), rest)
+
+    def filled(self, sources: Sources, database: Any) -> list[Any]:
+        """Return the parameters as the database takes them."""
+        return [
+            what if source is None else what.of(sources[source], database)
+            for source, what in self.parameters
+        ]
 
 
-Parameters = Sequence[Any]
-Row = TypeVar("Row", bound=Model)
-
-
-def _filled(database: Any, parameters: Parameters, values: Mapping[str, Any]) -> list[Any]:
-    return [each.of(values, database) if isinstance(each, Given) else each for each in parameters]
-
-
-def _is_expression(value: Any) -> bool:
-    return hasattr(value, "resolve_expression")
+def _literal(value: Any) -> str | None:
+    """Return a constant as SQL writes it, None for all but plain words and counts."""
+    if isinstance(value, str) and value.isascii() and value.isalnum():
+        return f"'{value}'"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(int(value))
+    return None
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -70,7 +152,7 @@ class Select:
 
     def __init__(self, build: Callable[[], QuerySet[Any, Any]]) -> None:
         self._build = build
-        self._compiled: dict[str, tuple[str, Parameters, Any, Any]] = {}
+        self._compiled: dict[str, tuple[_Statement, Any, Any]] = {}
 
     def rows(self, **values: Any) -> list[Any]:
         """Return all rows, as lists or tuples."""
@@ -78,20 +160,18 @@ class Select:
         compiled = self._compiled.get(database.vendor)
         if compiled is None:
             compiled = self._compiled[database.vendor] = self._compile()
-        sql, parameters, compiler, converters = compiled
-        given = _filled(database, parameters, values)
-        rows: list[Any] = _executed(database, sql, given, _all_rows)
+        statement, compiler, converters = compiled
+        rows: list[Any] = _executed(database, statement, (values,), _all_rows)
         return list(compiler.apply_converters(rows, converters)) if converters else rows
 
     def row(self, **values: Any) -> Any:
         """Return the first row, None if there is none."""
         return next(iter(self.rows(**values)), None)
 
-    def _compile(self) -> tuple[str, Parameters, Any, Any]:
+    def _compile(self) -> tuple[_Statement, Any, Any]:
         compiler: Any = self._build().query.get_compiler(connection.alias)
-        sql, parameters = compiler.as_sql()
-        converters = compiler.get_converters([each[0] for each in compiler.select])
-        return sql, parameters, compiler, converters
+        statement = _Statement.of(connection, *compiler.as_sql())
+        return statement, compiler, compiler.get_converters([each[0] for each in compiler.select])
 
 
 class SelectOne(Generic[Row]):
@@ -123,7 +203,7 @@ class SelectOne(Generic[Row]):
 
 
 # --- Writing --------------------------------------------------------------------------------------
-_statements: Remembered[Any, tuple[str, Parameters]] = Remembered(_REMEMBERED)
+_statements: Remembered[Any, _Statement] = Remembered(_REMEMBERED)
 
 
 def update_where(model: type[Model], where: Mapping[str, Any], columns: Mapping[str, Any]) -> int:
@@ -132,38 +212,59 @@ def update_where(model: type[Model], where: Mapping[str, Any], columns: Mapping[
     Values may be expressions: another statement is compiled for each that reads differently.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    key = (database.vendor, model, "update", *_shape(where), "set", *_shape(columns))
+    key = (database.vendor, model, _shape(where), _shape(columns))
     statement = _statements.get(key)
     if statement is None:
         statement = _compiled_update(model, where, columns)
         _statements.put(key, statement)
-    values = {**where, **{f"={name}": value for name, value in columns.items()}}
-    return _execute(database, *statement, values)
+    return _execute(database, statement, (where, columns))
 
 
-def _shape(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what makes it another statement: the names, and the values that become part of it."""
-    for name, value in values.items():
-        yield name, repr(value) if _is_expression(value) or name.endswith("__isnull") else None
+_PLAIN = frozenset({str, int, UUID, type(None), datetime, dict, list})
+
+
+def _shape(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what makes it another statement: the names, and the values that become part of it."""
+    return (
+        *values,
+        *[
+            (name, _reading_of(value))
+            for name, value in values.items()
+            if type(value) not in _PLAIN and _is_part(name, value)
+        ],
+    )
+
+
+def _is_part(name: str, value: Any) -> bool:
+    """Whether the value stands in the statement, instead of being given each time."""
+    return hasattr(value, "resolve_expression") or name.endswith("__isnull")
+
+
+def _reading_of(value: Any) -> str:
+    """Return how the value reads, which an expression is asked for once."""
+    attributes = getattr(value, "__dict__", {})
+    reading = attributes.get("_reading")
+    if reading is None:
+        reading = attributes["_reading"] = repr(value)
+    return str(reading)
 
 
 def _compiled_update(
     model: type[Model], where: Mapping[str, Any], columns: Mapping[str, Any]
-) -> tuple[str, Parameters]:
-    wanted = {name: _placed(model, name, name, value) for name, value in where.items()}
+) -> _Statement:
+    wanted = {name: _placed(model, name, value, 0) for name, value in where.items()}
     query: Any = model._default_manager.filter(**wanted).query.chain(UpdateQuery)
     query.add_update_values(
-        {name: _placed(model, name, f"={name}", value) for name, value in columns.items()}
+        {name: _placed(model, name, value, 1) for name, value in columns.items()}
     )
-    sql, parameters = query.get_compiler(connection.alias).as_sql()
-    return sql, parameters
+    return _Statement.of(connection, *query.get_compiler(connection.alias).as_sql())
 
 
-def _placed(model: type[Model], name: str, given: str, value: Any) -> Any:
+def _placed(model: type[Model], name: str, value: Any, source: int) -> Any:
     """Return what stands in a statement for a value of a field, or of a lookup of it."""
-    if _is_expression(value) or name.endswith("__isnull"):
+    if _is_part(name, value):
         return value
-    return Given(given, _field(model, name.partition("__")[0]))
+    return Given(name, _field(model, name.partition("__")[0]), source)
 
 
 def _field(model: type[Model], name: str) -> Any:
@@ -175,24 +276,27 @@ def insert_rows(
 ) -> None:
     """Insert rows that all have values for the same fields; all others have the database's default.
 
-    Values may be expressions. ``ignore_conflicts`` leaves out rows that are there already. A few
-    rows are inserted by a statement that is compiled once for their number, more by Django itself.
+    Values may be expressions. ``ignore_conflicts`` leaves out rows that are there already. Of many
+    rows, those of one statement are inserted or refused together.
     """
-    if len(rows) > _FEW:
-        many = [model(**row) for row in rows]
-        model._default_manager.bulk_create(many, ignore_conflicts=ignore_conflicts)
-        return
-    if not rows:
-        return
     database = connections[DEFAULT_DB_ALIAS]
     on_conflict = OnConflict.IGNORE if ignore_conflicts else None
-    key = (database.vendor, model, "insert", on_conflict, *(tuple(_shape(row)) for row in rows))
-    statement = _statements.get(key)
-    if statement is None:
-        statement = _compiled_insert(model, rows, on_conflict)
-        _statements.put(key, statement)
-    values = {f"{name}{n}": value for n, row in enumerate(rows) for name, value in row.items()}
-    _execute(database, *statement, values)
+    portion = _portion(database, len(rows[0])) if rows else 1
+    for begun in range(0, len(rows), portion):
+        some = rows[begun : begun + portion]
+        key = (database.vendor, model, on_conflict, *[_shape(row) for row in some])
+        statement = _statements.get(key)
+        if statement is None:
+            statement = _compiled_insert(model, some, on_conflict)
+            if len(some) <= _FEW or len(some) == portion:
+                _statements.put(key, statement)
+        _execute(database, statement, some)
+
+
+def _portion(database: Any, columns: int) -> int:
+    """Return how many rows a statement inserts at the most."""
+    most = database.features.max_query_params
+    return _MANY if most is None else max(1, min(_MANY, most // columns))
 
 
 def columns_of(row: Model) -> dict[str, Any]:
@@ -202,21 +306,24 @@ def columns_of(row: Model) -> dict[str, Any]:
 
 def _compiled_insert(
     model: type[Model], rows: Sequence[Mapping[str, Any]], on_conflict: OnConflict | None
-) -> tuple[str, Parameters]:
+) -> _Statement:
     objects = [
-        model(**{name: _placed(model, name, f"{name}{n}", value) for name, value in row.items()})
+        model(**{name: _placed(model, name, value, n) for name, value in row.items()})
         for n, row in enumerate(rows)
     ]
     query: Any = InsertQuery(model, on_conflict=on_conflict)
     # Raw: what a field makes of its value when it is saved, it has made of it already.
     query.insert_values([_field(model, name) for name in rows[0]], objects, raw=True)
     [(sql, parameters)] = query.get_compiler(connection.alias).as_sql()
-    return sql, parameters
+    return _Statement.of(connection, sql, parameters)
 
 
-def _execute(database: Any, sql: str, parameters: Parameters, values: Mapping[str, Any]) -> int:
-    with transaction.mark_for_rollback_on_error(using=database.alias):
-        return int(_executed(database, sql, _filled(database, parameters, values), _row_count))
+def _execute(database: Any, statement: _Statement, sources: Sources) -> int:
+    try:
+        return int(_executed(database, statement, sources, _row_count))
+    except Exception:
+        with transaction.mark_for_rollback_on_error(using=database.alias):
+            raise
 
 
 # --- Executing ------------------------------------------------------------------------------------
@@ -230,21 +337,24 @@ class _Kept(threading.local):
 _kept = _Kept()
 
 
-def _executed(database: Any, sql: str, parameters: Parameters, result: Callable[[Any], Any]) -> Any:
+def _executed(
+    database: Any, statement: _Statement, sources: Sources, result: Callable[[Any], Any]
+) -> Any:
     """Execute a statement and return what ``result`` makes of the cursor.
 
     As Django does it, without the objects that it makes for each statement. Where somebody
     watches what is executed, it is done by Django itself.
     """
+    parameters = statement.filled(sources, database)
     if database.execute_wrappers or database.queries_logged or database.connection is None:
         with database.cursor() as watched:
-            watched.execute(sql, parameters)
+            watched.execute(statement.sql, parameters)
             return result(watched)
     database.validate_no_broken_transaction()
     with database.wrap_database_errors:
         if _kept.of is not database.connection:
             _kept.of, _kept.cursor = database.connection, database.create_cursor()
-        _kept.cursor.execute(sql, parameters)
+        _kept.cursor.execute(statement.sql, parameters)
         return result(_kept.cursor)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,11 +16,10 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import QuerySet, UUIDField
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Now
 
 from products.identifiers import uuid7
 from products.remembered import Remembered
-from products.statements import Given, Select
+from products.statements import NOW, Given, Select, later
 from runs.models import Attempt, JobRun
 from runs.states import BeltRunState, JobRunState, Reason
 from runs.transitions import JobKey, Moves, Why, insert_attempt, moving
@@ -201,7 +199,7 @@ def claim_candidate(
             boot_id=runner.boot_id,
             isolation=runner.isolation,
             lease_until=lease_end(),
-            claimed_at=Now(),
+            claimed_at=NOW,
         )
     )
     if candidate.belt_run__state == BeltRunState.PENDING:
@@ -215,7 +213,7 @@ def renew_leases(runner_id: UUID, attempt_ids: Collection[UUID]) -> Renewal:
     An attempt that is in neither set of the answer is no longer the runner's.
     """
     own = Attempt.objects.filter(
-        id__in=attempt_ids, runner_id=runner_id, active_key__isnull=False, lease_until__gt=Now()
+        id__in=attempt_ids, runner_id=runner_id, active_key__isnull=False, lease_until__gt=NOW
     )
     own.update(lease_until=lease_end())
     rows = list(own.values_list("id", "job_run__cancel_requested_at"))
@@ -254,4 +252,4 @@ def _read_place(attempt_id: UUID) -> AttemptPlace | None:
 
 def lease_end() -> Combinable:
     """Return the end of a lease that is given or renewed now."""
-    return Now() + timedelta(seconds=settings.CONVEYOR_TIMES["lease"])
+    return later(settings.CONVEYOR_TIMES["lease"])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
 
-from django.db.models.functions import Now
-
+from products.statements import NOW, later
 from runs.attempts import AttemptPlace, lease_end, place_of_attempt
 from runs.finish import cancelled_end, end_attempt_by_server
 from runs.models import Attempt, BeltRun
@@ -30,39 +28,39 @@ def start_attempt(attempt_id: UUID, *, isolation: str) -> bool:
     again after a lost answer returns True, unless a cancel was asked for meanwhile.
     """
     place = place_of_attempt(attempt_id)
-    allowed = _time_allowed(place) if place is not None else None
-    if place is None or allowed is None:
+    allowed_s = _time_allowed(place) if place is not None else None
+    if place is None or allowed_s is None:
         return False
     try:
         with moving(place.belt_run_id, is_shared=True) as moves:
-            started = _start(moves, attempt_id, place, allowed, isolation)
+            started = _start(moves, attempt_id, place, allowed_s, isolation)
     except _NotStartingError:
         started = False
     return started or _has_started(attempt_id)
 
 
-def _time_allowed(place: AttemptPlace) -> timedelta | None:
-    """Return after how long the server ends the attempt, None where its run is no longer kept."""
+def _time_allowed(place: AttemptPlace) -> float | None:
+    """Return the seconds after which the server ends the attempt, None where its run is gone."""
     try:
         job = job_of(frozen_run(place.belt_run_id), place.key.name)
     except BeltRun.DoesNotExist:
         return None
     post_run_s = job.post_run_timeout_s if job else 0
-    return timedelta(seconds=place.timeout_s + post_run_s + _DEADLINE_GRACE_S)
+    return place.timeout_s + post_run_s + _DEADLINE_GRACE_S
 
 
 def _start(
-    moves: Moves, attempt_id: UUID, place: AttemptPlace, allowed: timedelta, isolation: str
+    moves: Moves, attempt_id: UUID, place: AttemptPlace, allowed_s: float, isolation: str
 ) -> bool:
     started = moves.attempt(
         attempt_id,
         AttemptState.STARTING,
         AttemptState.RUNNING,
-        guard={"lease_until__gt": Now()},
+        guard={"lease_until__gt": NOW},
         reason=Reason.STARTED,
-        started_at=Now(),
+        started_at=NOW,
         lease_until=lease_end(),
-        deadline_at=Now() + allowed,
+        deadline_at=later(allowed_s),
         isolation=isolation,
     )
     if started and not moves.job(

@@ -15,7 +15,7 @@ from django.db.models import OuterRef, UUIDField
 
 from belts.spec.shapes import JobSpec, RetrySpec
 from products.identifiers import uuid7
-from products.statements import Given, Select
+from products.statements import Given, Select, columns_of, insert_rows
 from runs.attempts import (
     AttemptPlace,
     Claim,
@@ -266,7 +266,7 @@ def _checked(end: AttemptEnd, present: _Present) -> AttemptEnd:
 def _store_outputs(
     place: AttemptPlace, attempt_id: UUID, end: AttemptEnd, job: JobSpec | None
 ) -> None:
-    Output.objects.bulk_create(
+    rows = [
         Output(
             id=uuid7(),
             job_run_id=place.key.id,
@@ -276,7 +276,8 @@ def _store_outputs(
             value=end.outputs[each.name],
         )
         for each in (job.outputs if job else ())
-    )
+    ]
+    insert_rows(Output, [columns_of(row) for row in rows])
 
 
 def _move_job(

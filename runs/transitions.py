@@ -12,17 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
 
 from products.models import OutboxRow
 from products.outbox import Consequence, write_outbox
-from products.statements import columns_of, insert_rows, update_where
+from products.statements import NOW, columns_of, insert_rows, later, update_where
 from runs.errors import IllegalMoveError
 from runs.models import Attempt, BeltRun, JobRun, RunEvent
 from runs.states import (
@@ -38,6 +36,7 @@ from runs.states import (
 )
 
 _MESSAGE_CHARACTERS = 4000
+_ONE_MORE = F("moves") + 1
 
 
 class Why(NamedTuple):
@@ -108,7 +107,7 @@ class Moves:
         ``number`` is that of the attempt which it waits for.
         """
         # Without a delay not "now + 0", which on SQLite comes after "now" within a millisecond.
-        available_at = Now() + timedelta(seconds=delay_s) if delay_s else Now()
+        available_at = later(delay_s) if delay_s else NOW
         if not self.job(key, old, JobRunState.QUEUED, why, available_at=available_at):
             return False
         self.hint(key, number=number, delay_s=delay_s)
@@ -143,7 +142,7 @@ class Moves:
         if new not in ATTEMPT_MOVES[old]:
             raise IllegalMoveError("attempt", old, new)
         if new not in (AttemptState.STARTING, AttemptState.RUNNING):
-            columns = {"active_key": None, "finished_at": Now(), **columns}
+            columns = {"active_key": None, "finished_at": NOW, **columns}
         where = {"id": attempt_id, "state": old, **(guard or {})}
         return bool(update_where(Attempt, where, {"state": new, **columns}))
 
@@ -154,7 +153,7 @@ class Moves:
         """
         if new not in BELT_MOVES[old]:
             raise IllegalMoveError("belt run", old, new)
-        time = {"finished_at": Now()} if new in BELT_FINISHED else {"started_at": Now()}
+        time = {"finished_at": NOW} if new in BELT_FINISHED else {"started_at": NOW}
         where = {"id": self.belt_run_id, "state": old}
         if not update_where(BeltRun, where, {"state": new, **time}):
             return False
@@ -170,7 +169,7 @@ class Moves:
             for column, time in _job_times(state).items():
                 setattr(job_run, column, time)
             if state == JobRunState.QUEUED:
-                job_run.available_at = Now()
+                job_run.available_at = NOW
                 key = JobKey(job_run.id, job_run.name, job_run.queue)
                 self.hint(key, number=1)
             made.append(job_run)
@@ -225,7 +224,7 @@ def moving(belt_run_id: UUID, *, is_new: bool = False, is_shared: bool = False) 
     """
     with transaction.atomic():
         if not (is_new or is_shared):
-            update_where(BeltRun, {"id": belt_run_id}, {"moves": F("moves") + 1})
+            update_where(BeltRun, {"id": belt_run_id}, {"moves": _ONE_MORE})
         moves = Moves(belt_run_id)
         yield moves
         moves.close()
@@ -240,11 +239,11 @@ def insert_attempt(attempt: Attempt) -> None:
 
 def _job_times(state: JobRunState) -> dict[str, Any]:
     if state in FINISHED:
-        return {"finished_at": Now()}
+        return {"finished_at": NOW}
     if state == JobRunState.QUEUED:
-        return {"queued_at": Now(), "hinted_at": None}
+        return {"queued_at": NOW, "hinted_at": None}
     if state == JobRunState.RUNNING:
-        return {"started_at": Now()}
+        return {"started_at": NOW}
     return {}
 
 

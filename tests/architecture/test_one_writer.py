@@ -15,7 +15,7 @@ READER = "runs/release.py"
 COMPILER = "products/statements.py"
 #: Its verbs: only the writer may use them, but for rows that have no state.
 COMPILED = {"update_where", "insert_rows"}
-STATELESS = {"OutboxRow"}
+STATELESS = {"Output", "OutboxRow"}
 SAVES = {"save", "asave", "bulk_create", "bulk_update"}
 WRITES = {
     "update",

@@ -89,7 +89,7 @@ def test_rows_are_inserted_with_all_their_columns() -> None:
 
 
 def test_any_number_of_rows_is_inserted() -> None:
-    for count in (0, 1, 8, 9, 50):
+    for count in (0, 1, 8, 9, 50, 150):
         insert_rows(
             OutboxRow, [columns_of(a_row(f"{count}:{n}", due_at=Now())) for n in range(count)]
         )
