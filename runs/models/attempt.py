@@ -19,7 +19,8 @@ class Attempt(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    job_run = models.ForeignKey(JobRun, models.CASCADE, related_name="attempts")
+    # The index of the unique constraint begins with it; so does that of pieces of a log.
+    job_run = models.ForeignKey(JobRun, models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
     nonce = models.UUIDField(unique=True)
     active_key = models.UUIDField(null=True, blank=True, unique=True)
@@ -80,7 +81,7 @@ class LogChunk(models.Model):
         CONTROL = "control"
 
     id = models.BigAutoField(primary_key=True)
-    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="log_chunks")
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="log_chunks", db_index=False)
     sequence = models.PositiveIntegerField()
     stream = models.CharField(max_length=7, choices=Stream.choices)
     offset = models.PositiveBigIntegerField()

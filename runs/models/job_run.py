@@ -24,7 +24,9 @@ class JobRun(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    belt_run = models.ForeignKey(BeltRun, models.CASCADE, related_name="job_runs")
+    # No index of its own, here and below: those of Meta begin with it, and every move of a job run
+    # writes to each of its indexes.
+    belt_run = models.ForeignKey(BeltRun, models.CASCADE, related_name="job_runs", db_index=False)
     name = models.CharField(max_length=NAME_MAX)
     position = models.PositiveIntegerField(default=0)
     needs: models.JSONField[Any, Any] = models.JSONField(default=list)
@@ -39,7 +41,7 @@ class JobRun(models.Model):
     attempts_made = models.PositiveIntegerField(default=0)
     last_attempt = models.PositiveIntegerField(default=0, help_text="Number of the newest.")
     reused_from = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, related_name="reuses"
+        "self", models.SET_NULL, null=True, blank=True, related_name="reuses", db_index=False
     )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=200, blank=True, default="")
@@ -68,8 +70,15 @@ class JobRun(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["state", "queue", "available_at"], name="job_run_claimable"),
+            # In the order in which they are claimed: the oldest is found without looking at others.
+            models.Index(fields=["state", "queue", "available_at", "id"], name="job_run_oldest"),
             models.Index(fields=["state", "id"], name="job_run_by_state"),
+            models.Index(fields=["belt_run", "state"], name="job_run_of_belt_run"),
+            models.Index(
+                fields=["reused_from"],
+                condition=Q(reused_from__isnull=False),
+                name="job_run_reused",
+            ),
         ]
 
     def __str__(self) -> str:
