@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, F, Model, OuterRef
+from django.db.models import Exists, F, Model, OuterRef, QuerySet
 from django.db.models.functions import Greatest, Now
 
 from belts.importing import import_commit
@@ -31,6 +32,7 @@ from products.errors import ConveyorError
 from products.git.errors import SourceUnreachableError
 from products.models import Event, OutboxRow, Product
 from products.querysets import DueQuerySet
+from products.statements import Select
 from runners.hints import Hint, publish_hints
 from runners.process.outage import DATABASE_AWAY
 from runs.downstream import start_downstream
@@ -76,6 +78,7 @@ HANDLERS: dict[str, Handler] = {
 }
 #: Kinds that need nothing but the database; the others may wait for a repository.
 QUICK = frozenset({Kind.RELEASE})
+HINTS = frozenset({Kind.HINT})
 SLOW = frozenset(HANDLERS) - QUICK
 
 
@@ -110,16 +113,40 @@ def deliver_due(kinds: Collection[str], limit: int) -> int:
 
     Of each product that may have to be waited for only one row is delivered.
     """
-    return sum(deliver(row_id) for row_id in _due(kinds, limit))
+    return sum(deliver(row_id) for row_id in deliverable(kinds, limit))
 
 
-def _due(kinds: Collection[str], limit: int) -> list[UUID]:
-    """Return rows that may be delivered, the first of each product."""
-    rows = _deliverable().filter(kind__in=sorted(kinds)).order_by("due_at", "id")
+def deliverable(kinds: Collection[str], limit: int) -> list[UUID]:
+    """Return rows of those kinds that may be delivered, the first of each product."""
     chosen: dict[object, UUID] = {}
-    for row_id, product_name in rows.values_list("id", "product_name")[:_SEEN]:
+    for row_id, product_name in _rows_of(frozenset(kinds)).rows():
         chosen.setdefault(product_name or row_id, row_id)
     return list(chosen.values())[:limit]
+
+
+def is_any_due(kinds: Collection[str]) -> bool:
+    """Return whether a row of those kinds is due, for whoever asks again and again."""
+    return bool(_any_of(frozenset(kinds)).rows())
+
+
+@cache
+def _rows_of(kinds: frozenset[str]) -> Select:
+    def build() -> QuerySet[Any, Any]:
+        rows = _deliverable().filter(kind__in=sorted(kinds)).order_by("due_at", "id")
+        found: QuerySet[Any, Any] = rows.values_list("id", "product_name")[:_SEEN]
+        return found
+
+    return Select(build)
+
+
+@cache
+def _any_of(kinds: frozenset[str]) -> Select:
+    def build() -> QuerySet[Any, Any]:
+        rows = OutboxRow.objects.due().filter(kind__in=sorted(kinds)).order_by()
+        found: QuerySet[Any, Any] = rows.values_list("kind")[:1]
+        return found
+
+    return Select(build)
 
 
 def _deliverable() -> DueQuerySet:

@@ -12,19 +12,21 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 
 from belts.schedules import fire_due_schedules
-from conveyor_site.deliver import QUICK, deliver_due, publish_due_hints
+from conveyor_site.deliver import HINTS, QUICK, deliver_due, is_any_due, publish_due_hints
 from conveyor_site.task_results import remove_old_task_results
 from products.errors import ConveyorError
-from products.models import Duty
+from products.models import Duty, Source
 from products.polling import poll_due_sources
+from products.statements import Select, later
 from runners.process.outage import DATABASE_AWAY
 from runs import reaper
 from runs.retention import remove_old_events, remove_old_runs
@@ -47,6 +49,9 @@ class PeriodicDuty:
 
     ``do`` returns how much it has done; after a whole ``portion`` it is due again at once, unless
     it ``waits`` because what it has looked at may look the same next time.
+
+    While ``is_needed`` says no, it is left undone for one whole sweep. To ask is one statement, to
+    do it is four, and two commits.
     """
 
     name: str
@@ -54,6 +59,7 @@ class PeriodicDuty:
     do: Callable[[int], int]
     portion: int = _ROWS
     waits: bool = False
+    is_needed: Callable[[], bool] | None = None
 
 
 def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
@@ -65,8 +71,15 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
     sweep_s, lease_s = times["sweep"], times["lease"]
     return {
         "engine": [
-            PeriodicDuty("hints", sweep_s / 5, publish_due_hints),
-            PeriodicDuty("releases", sweep_s / 5, lambda limit: deliver_due(QUICK, limit)),
+            PeriodicDuty(
+                "hints", sweep_s / 5, publish_due_hints, is_needed=lambda: is_any_due(HINTS)
+            ),
+            PeriodicDuty(
+                "releases",
+                sweep_s / 5,
+                lambda limit: deliver_due(QUICK, limit),
+                is_needed=lambda: is_any_due(QUICK),
+            ),
             PeriodicDuty(LEASES, sweep_s, reaper.lose_expired_attempts),
             PeriodicDuty("overdue-attempts", sweep_s, reaper.end_overdue_attempts),
             PeriodicDuty("cancels", sweep_s, reaper.force_cancels),
@@ -79,7 +92,9 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
             PeriodicDuty("old-task-results", 10 * lease_s, remove_old_task_results),
         ],
         "sources": [
-            PeriodicDuty("sources", sweep_s / 5, poll_due_sources, _SOURCES),
+            PeriodicDuty(
+                "sources", sweep_s / 5, poll_due_sources, _SOURCES, is_needed=_is_a_source_due
+            ),
         ],
     }
 
@@ -95,8 +110,43 @@ def do_due_duties(duties: list[PeriodicDuty]) -> int:
     Raises only when the database is away.
     """
     by_name = {duty.name: duty for duty in duties}
-    due = Duty.objects.due().filter(name__in=sorted(by_name)).order_by("due_at")
-    return sum(do_duty(by_name[name]) for name in list(due.values_list("name", flat=True)))
+    due = _due_of(frozenset(by_name)).rows()
+    return sum(
+        do_duty(by_name[name]) for name, is_late in due if is_late or _is_needed(by_name[name])
+    )
+
+
+def _is_needed(duty: PeriodicDuty) -> bool:
+    return duty.is_needed is None or duty.is_needed()
+
+
+@cache
+def _due_of(names: frozenset[str]) -> Select:
+    """Return what finds those that are due, with whether they have been for nearly a sweep."""
+
+    def build() -> QuerySet[Any, Any]:
+        late = Q(due_at__lte=later(-0.8 * settings.CONVEYOR_TIMES["sweep"]))
+        rows = Duty.objects.due().filter(name__in=sorted(names)).order_by("due_at")
+        found: QuerySet[Any, Any] = rows.values_list(
+            "name", ExpressionWrapper(late, BooleanField())
+        )
+        return found
+
+    return Select(build)
+
+
+_SOURCE_DUE = Select(
+    lambda: (
+        Source.objects.due()
+        .filter(poll=True, product__archived_at__isnull=True)
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
+
+
+def _is_a_source_due() -> bool:
+    return bool(_SOURCE_DUE.rows())
 
 
 def do_duty(duty: PeriodicDuty) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import connection
 
-from conveyor_site.deliver import SLOW, deliver_due
+from conveyor_site.deliver import SLOW, deliver, deliverable
 from conveyor_site.duties import (
     LEASES,
     PeriodicDuty,
@@ -34,6 +35,8 @@ _LOOKS_AFTER_LEASES = "engine"
 #: So many rows of different products are delivered at once.
 DELIVERIES = 4
 _ROWS = 50
+
+Result = TypeVar("Result")
 
 
 class Absence:
@@ -72,11 +75,8 @@ class Lane:
         self._outage = Outage()
         self._absence = Absence(self._lease_s / 2)
 
-    def turn(self) -> bool:
-        """Do what is due; a database that is away is met again at the next turn.
-
-        Returns whether the next turn is wanted at once.
-        """
+    def turn(self, pause: Callable[[], object]) -> None:
+        """Do what is due, and pause; a database that is away is met again at the next turn."""
         try:
             if self.name == _LOOKS_AFTER_LEASES and self._absence.was_long:
                 logger.warning("No runner is called lost for the next %g s.", self._lease_s)
@@ -88,25 +88,40 @@ class Lane:
         else:
             self._absence.answered()
             self._outage.over()
-        return False
+        pause()
 
 
 class DeliveryLane:
-    """Rows of the outbox that are delivered one after the other, beside those of other lanes."""
+    """Rows of the outbox that are delivered one after the other, beside those of other lanes.
 
-    def __init__(self, name: str) -> None:
+    Of the lanes that have nothing to deliver only one looks for rows, that which holds ``looking``:
+    it lets go of it when it has found some, and another one looks for more.
+    """
+
+    def __init__(self, name: str, looking: threading.Lock) -> None:
         self.name = name
+        self._looking = looking
         self._outage = Outage()
 
-    def turn(self) -> bool:
-        """Deliver what is due, as ``Lane.turn`` does what is due."""
+    def turn(self, pause: Callable[[], object]) -> None:
+        """Deliver what is due, or pause where there is nothing or no database."""
+        with self._looking:
+            found = self._try(lambda: deliverable(SLOW, _ROWS))
+            if not found:
+                pause()
+                return
+        if not self._try(lambda: sum(map(deliver, found))):
+            pause()
+
+    def _try(self, step: Callable[[], Result]) -> Result | None:
+        """Return what the step returns, None where the database is away."""
         try:
-            delivered = deliver_due(SLOW, _ROWS)
+            result = step()
         except DATABASE_AWAY as error:
             self._outage.met(error)
-            return False
+            return None
         self._outage.over()
-        return delivered > 0
+        return result
 
 
 class Reconciler:
@@ -116,9 +131,10 @@ class Reconciler:
         times = times or settings.CONVEYOR_TIMES
         self._every_s = times["sweep"] / 5
         self._duties = lanes(times)
+        looking = threading.Lock()
         self._lanes: list[Lane | DeliveryLane] = [
             *(Lane(name, duties, times) for name, duties in self._duties.items()),
-            *(DeliveryLane(f"deliveries-{number}") for number in range(1, DELIVERIES + 1)),
+            *(DeliveryLane(f"deliveries-{n}", looking) for n in range(1, DELIVERIES + 1)),
         ]
         self._stop = threading.Event()
         self._failed = False
@@ -140,6 +156,9 @@ class Reconciler:
         """Let every lane end after the duty that it is at; safe in a signal handler."""
         self._stop.set()
 
+    def _pause(self) -> None:
+        self._stop.wait(self._every_s)
+
     def _ensure_rows(self) -> None:
         outage = Outage()
         while not self._stop.is_set():
@@ -155,8 +174,7 @@ class Reconciler:
     def _follow(self, lane: Lane | DeliveryLane) -> None:
         try:
             while not self._stop.is_set():
-                if not lane.turn():
-                    self._stop.wait(self._every_s)
+                lane.turn(self._pause)
         except Exception:
             # Edge of a thread: the process ends, and its parent starts another.
             logger.exception("The lane %s of the reconciler ends by an error.", lane.name)

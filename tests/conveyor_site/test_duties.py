@@ -3,7 +3,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -21,9 +22,10 @@ from conveyor_site.duties import (
     lanes,
     postpone,
 )
-from conveyor_site.reconciler import Absence, Lane, Reconciler
+from conveyor_site.reconciler import Absence, DeliveryLane, Lane, Reconciler
 from conveyor_site.task_results import KEPT_DAYS, remove_old_task_results
 from products.errors import PlatformError
+from products.identifiers import uuid7
 from products.models import Duty, OutboxRow
 from runs.models import Attempt
 from tests import builders
@@ -46,7 +48,7 @@ class Work:
         return self._does()
 
 
-def a_duty(name: str = "sweep", work: Work | None = None, **how: bool) -> PeriodicDuty:
+def a_duty(name: str = "sweep", work: Work | None = None, **how: Any) -> PeriodicDuty:
     duty = PeriodicDuty(name, 60, work or Work(), portion=10, **how)
     ensure_duties([duty])
     return duty
@@ -128,6 +130,60 @@ def test_a_duty_with_more_to_do_is_due_again_at_once_unless_it_waits() -> None:
     assert seconds_until_due(waiting) > 58
 
 
+def test_a_duty_that_is_not_needed_is_left_undone_for_a_sweep_at_the_most() -> None:
+    needed: list[bool] = []
+    duty = a_duty(is_needed=lambda: bool(needed))
+    assert do_due_duties([duty]) == 0
+    assert seconds_until_due(duty) <= 0
+    needed.append(True)
+    assert do_due_duties([duty]) == 1
+    needed.clear()
+    Duty.objects.update(due_at=Now() - timedelta(seconds=settings.CONVEYOR_TIMES["sweep"]))
+    assert do_due_duties([duty]) == 1
+    assert seconds_until_due(duty) > 58
+
+
+def test_what_the_duties_of_every_second_are_for_makes_them_needed() -> None:
+    duties = {each.name: each for lane in lanes(settings.CONVEYOR_TIMES).values() for each in lane}
+    ensure_duties(duties.values())
+    quick = [duties[name] for name in ("hints", "releases", "sources")]
+    assert do_due_duties(quick) == 0
+    OutboxRow.objects.create(kind="hint", key="h", payload={}, due_at=Now() + timedelta(hours=1))
+    assert do_due_duties(quick) == 0
+    OutboxRow.objects.update(due_at=Now())
+    OutboxRow.objects.create(kind="release", key="r", payload={"belt_run": str(uuid7())})
+    builders.a_source()
+    assert do_due_duties(quick) == 3
+    assert not OutboxRow.objects.exists()
+
+
+def test_only_one_of_the_lanes_that_have_nothing_to_deliver_looks_for_rows() -> None:
+    looking = Lock()
+    lane, other = (DeliveryLane(name, looking) for name in ("one", "other"))
+    paused = Event()
+    over = Event()
+
+    def pause() -> None:
+        paused.set()
+        over.wait(20)
+
+    def be_idle() -> None:
+        lane.turn(pause)
+        connection.close()
+
+    thread = Thread(target=be_idle)
+    thread.start()
+    assert paused.wait(20)
+    assert looking.locked()
+    over.set()
+    thread.join(20)
+    assert not looking.locked()
+    event = builders.an_event()
+    OutboxRow.objects.create(kind="event", key="e", payload={"event": str(event.id)})
+    other.turn(lambda: pytest.fail("it has something to do"))
+    assert not OutboxRow.objects.exists()
+
+
 def test_what_is_put_off_stays_so_even_by_who_is_at_it() -> None:
     def put_off() -> int:
         postpone("put-off", 600)
@@ -157,13 +213,13 @@ def test_after_a_long_absence_no_runner_is_called_lost_for_a_lease() -> None:
     lane._absence = Absence(limit_s=0.05)
     lane._absence.failed()
     until(lambda: lane._absence.was_long, "the absence is long")
-    lane.turn()
+    lane.turn(lambda: None)
     assert Attempt.objects.get(pk=attempt.pk).finished_at is None
     assert 28 < seconds_until_due(duties[2]) <= 30
     assert duties[2].name == LEASES
 
     Duty.objects.filter(name=LEASES).update(due_at=Now())
-    lane.turn()
+    lane.turn(lambda: None)
     assert Attempt.objects.get(pk=attempt.pk).finished_at is not None
 
 
@@ -172,6 +228,7 @@ def test_every_duty_goes_well_where_there_is_nothing_to_do() -> None:
     assert len({duty.name for duty in duties}) == len(duties)
     ensure_duties(duties)
     ensure_duties(duties)
+    Duty.objects.update(due_at=Now() - timedelta(seconds=settings.CONVEYOR_TIMES["sweep"]))
     assert do_due_duties(duties) == len(duties)
     assert set(Duty.objects.values_list("error", flat=True)) == {""}
 
