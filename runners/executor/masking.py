@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runners.executor.secret_forms import forms_of
+from runners.executor.sights import ColouredSight, Seen, Sight, WrappedSight, begun_sequence
 
 MASK = "••••".encode()
 
@@ -14,35 +15,40 @@ class Masker:
 
     What comes out does not depend on how the stream was cut into pieces. Held back is only the
     longest end of the stream that may be the beginning of a secret. Bytes that are no UTF-8 pass
-    unchanged. Overlapping occurrences are one mask.
+    unchanged. Overlapping occurrences are one mask, and so is one with line ends or colours in it.
     """
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
-        self._forms = forms_of(secrets)
+        forms = forms_of(secrets)
+        sights = (Sight(forms.exact), ColouredSight(forms.plain), WrappedSight(forms.coded))
+        self._sights = tuple(sight for sight in sights if sight.forms)
         self._held = b""
-        # So many first bytes of what is held are under a mask that was already given out.
-        self._covered = 0
+        # So many first bytes of what is held were given out already, as they are or masked.
+        self._given = 0
 
     def another(self) -> Masker:
         """Return a masker of the same secrets for another stream."""
         twin = Masker(())
-        twin._forms = self._forms
+        twin._sights = self._sights
         return twin
 
     def feed(self, data: bytes) -> bytes:
         """Return what may be shown of the stream after these further bytes."""
-        if not self._forms:
+        if not self._sights:
             return data
         data = self._held + data if self._held else data
-        return self._show(data, self._start_of_partial(data))
+        seen = self._look(data)
+        return self._show(data, seen, min(seen.shown, begun_sequence(data)))
 
     def flush(self) -> bytes:
         """Return the rest: the stream has ended."""
-        return self._show(self._held, len(self._held))
+        shown = self._show(self._held, self._look(self._held), len(self._held))
+        self._held, self._given = b"", 0
+        return shown
 
     def mask(self, text: str) -> str:
         """Return a whole text with its secrets masked; leaves the stream alone."""
-        if not self._forms:
+        if not self._sights:
             return text
         other = self.another()
         shown = other.feed(text.encode(errors="surrogateescape")) + other.flush()
@@ -50,43 +56,29 @@ class Masker:
 
     def reveals(self, value: bytes) -> bool:
         """Return whether a secret stands in ``value``."""
-        return any(form in value for form in self._forms)
+        return bool(self._look(value).occurrences)
 
-    def _show(self, data: bytes, until: int) -> bytes:
-        """Return data[:until] masked; hold the rest."""
+    def _show(self, data: bytes, seen: Seen, until: int) -> bytes:
+        """Return what is new of data[:until], masked; hold what more may come of."""
         shown: list[bytes] = []
-        position = self._covered
-        for start, end in self._occurrences(data):
+        position = self._given
+        for start, end in seen.occurrences:
             if start >= until:
                 break
             if start >= position:
                 shown += (data[position:start], MASK)
             position = max(position, end)
         shown.append(data[position:until])
-        self._held = data[until:]
-        self._covered = max(0, position - until)
+        kept = min(seen.begun, until)
+        self._held = data[kept:]
+        self._given = max(position, until) - kept
         return b"".join(shown)
 
-    def _occurrences(self, data: bytes) -> list[tuple[int, int]]:
-        """Return (start, end) of every occurrence, in order, overlapping ones too."""
-        found: list[tuple[int, int]] = []
-        # One search per form is faster than one regular expression of them all: the search skips.
-        for form in self._forms:
-            start = data.find(form)
-            while start >= 0:
-                found.append((start, start + len(form)))
-                start = data.find(form, start + 1)
-        found.sort()
-        return found
-
-    def _start_of_partial(self, data: bytes) -> int:
-        """Return where the longest end of data begins that a form begins with."""
-        earliest = len(data)
-        for form in self._forms:
-            start = data.find(form[:1], max(0, len(data) - len(form) + 1), earliest)
-            while start >= 0:
-                if form.startswith(data[start:]):
-                    earliest = start
-                    break
-                start = data.find(form[:1], start + 1, earliest)
-        return earliest
+    def _look(self, data: bytes) -> Seen:
+        """Return what all sights see, in order."""
+        each = [sight.look(data) for sight in self._sights]
+        return Seen(
+            sorted(found for seen in each for found in seen.occurrences),
+            min((seen.begun for seen in each), default=len(data)),
+            min((seen.shown for seen in each), default=len(data)),
+        )

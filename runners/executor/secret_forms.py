@@ -1,7 +1,8 @@
 """The forms in which a secret may appear in a log.
 
 The list follows the encoders of GitHub's and Buildkite's runners: what shells, programs and
-protocols do to a value by themselves. It stops accidents, not malice.
+protocols do to a value by themselves. It stops accidents, not malice; what it does not know is
+told in THREAT_MODEL.md.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import base64
 import json
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes, quote_plus
 from xml.sax.saxutils import escape
+
+from runners.executor.secret_parts import parts_of
 
 #: Shorter secrets are not masked: they would mask ordinary words.
 SHORTEST_BYTES = 6
@@ -19,29 +23,38 @@ SHORTEST_BYTES = 6
 SHORTEST_LINE_BYTES = 8
 
 
-def forms_of(secrets: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Return every form of every secret, longest first, each at least 6 bytes."""
-    found: set[bytes] = set()
-    for secret in secrets:
-        found.update(_forms_of_one(secret))
-        stripped = secret.strip()
-        if stripped != secret:
-            found.update(_forms_of_one(stripped))
-    return tuple(sorted((each for each in found if len(each) >= SHORTEST_BYTES), key=_longest))
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """Every form of some secrets, longest first, each at least 6 bytes.
+
+    ``coded`` are those that programs break into lines (base64, hexadecimal); ``exact`` have
+    escape characters of their own; ``plain`` is the rest.
+    """
+
+    exact: tuple[bytes, ...]
+    plain: tuple[bytes, ...]
+    coded: tuple[bytes, ...]
 
 
-def _longest(form: bytes) -> tuple[int, bytes]:
-    return -len(form), form
+def forms_of(secrets: Iterable[bytes]) -> Forms:
+    """Return every form of every secret that is long enough to be masked."""
+    long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_BYTES]
+    wanted = [form for secret in long_enough for form in (secret, secret.strip())]
+    plain = {form for secret in wanted for form in _plain_forms(secret)}
+    coded = {form for secret in wanted for form in _coded_forms(secret)}
+    exact = {form for form in plain if b"\x1b" in form}
+    return Forms(_sorted(exact), _sorted(plain - exact), _sorted(coded))
 
 
-def _forms_of_one(secret: bytes) -> Iterator[bytes]:
-    if len(secret) < SHORTEST_BYTES:
-        return
+def _sorted(forms: Iterable[bytes]) -> tuple[bytes, ...]:
+    long_enough = (form for form in forms if len(form) >= SHORTEST_BYTES)
+    return tuple(sorted(long_enough, key=lambda form: (-len(form), form)))
+
+
+def _plain_forms(secret: bytes) -> Iterator[bytes]:
     yield secret
     yield from _line_forms(secret)
-    yield from _base64_forms(secret)
-    yield secret.hex().encode()
-    yield secret.hex().upper().encode()
+    yield from parts_of(secret)
     for escaped in (quote_from_bytes(secret), quote_from_bytes(secret, safe="")):
         yield escaped.encode()
         yield _lower_percent(escaped).encode()
@@ -50,6 +63,14 @@ def _forms_of_one(secret: bytes) -> Iterator[bytes]:
     except UnicodeDecodeError:
         return
     yield from (form.encode() for form in _text_forms(text))
+
+
+def _coded_forms(secret: bytes) -> Iterator[bytes]:
+    if len(secret) < SHORTEST_BYTES:
+        return
+    yield from _base64_forms(secret)
+    yield secret.hex().encode()
+    yield secret.hex().upper().encode()
 
 
 def _line_forms(secret: bytes) -> Iterator[bytes]:
