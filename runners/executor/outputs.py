@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runners.executor.masking import Masker
-from runners.executor.scripts import captured_file, constant
+from runners.executor.room import WAY_OUT
+from runners.executor.scripts import END_MARK, captured_file, constant
 from runners.executor.shapes import JobAssignment, Limits, OutputWord, Shell
-from runners.executor.workspace import NotReadableError, Workspace
+from runners.executor.workspace import NotReadableError, NotWholeError, Workspace
 
 FILE = ".conveyor-output"
 # Beside the values the file holds names, delimiters and what the job wrote first.
@@ -31,38 +32,51 @@ class OutputError(Exception):
 
 
 class Collected(NamedTuple):
-    """The outputs that may be handed on, and what is wrong with the others."""
+    """The outputs that may be handed on, and what is wrong with the others.
+
+    ``lost`` says that some had a value which could not be stored.
+    """
 
     values: Mapping[str, str]
     problem: OutputError | None
     notes: tuple[str, ...] = ()
+    lost: bool = False
 
 
-def collect(assignment: JobAssignment, workspace: Workspace, masker: Masker) -> Collected:
+def collect(
+    assignment: JobAssignment, workspace: Workspace, masker: Masker, *, stored: bool = True
+) -> Collected:
     """Read the outputs of a job whose tree is dead; what is written to the file wins.
 
-    Constants are handed on as they stand. Never raises for what the job did.
+    Constants are handed on as they stand. ``stored`` is False if the shell told that it could not
+    write a value. Never raises for what the job did.
     """
     limits = assignment.limits
     notes: list[str] = []
     problems: list[OutputError] = []
+    lost: list[str] = []
     values: dict[str, str] = {}
     written, problem = _read_file(workspace, limits)
     if problem:
         problems.append(problem)
     for output in assignment.outputs:
         try:
-            raw = _find(output, written, workspace, assignment)
+            raw = _find(output, written, workspace, assignment, stored=stored)
             values[output.name] = _checked(output, raw, limits, masker)
         except OutputError as error:
             problems.append(error)
+            continue
+        except NotWholeError:
+            lost.append(output.name)
             continue
         if not values[output.name] and output.word is not None:
             notes.append(f"output {output.name} is empty: its word is {output.word}")
     notes.extend(_undeclared(assignment.outputs, written))
     if too_many := _total_problem(values, limits):
         problems.append(too_many)
-    return Collected(values, _together(problems), tuple(notes))
+    if lost:
+        problems.insert(0, _not_stored(lost, workspace.shortage()))
+    return Collected(values, _together(problems), tuple(notes), lost=bool(lost))
 
 
 def _together(problems: Sequence[OutputError]) -> OutputError | None:
@@ -81,7 +95,10 @@ def _find(
     written: Mapping[str, bytes],
     workspace: Workspace,
     assignment: JobAssignment,
+    *,
+    stored: bool,
 ) -> bytes:
+    """Return the value of an output; raise NotWholeError for one that could not be stored."""
     if output.name in written:
         return written[output.name]
     value = constant(output)
@@ -89,14 +106,24 @@ def _find(
         return value.encode()
     try:
         limit = assignment.limits.output_bytes
-        captured = workspace.read(captured_file(output.name), limit_bytes=limit)
+        captured = workspace.read(captured_file(output.name), limit_bytes=limit, end=END_MARK)
     except NotReadableError as error:
         raise OutputError(
             "output-invalid", f"Output {output.name} cannot be handed on: {error}."
         ) from error
+    if captured is None and not stored:
+        raise NotWholeError(captured_file(output.name))
     if captured is None:
         raise _missing(output, assignment.shell)
     return captured
+
+
+def _not_stored(names: Sequence[str], shortage: str) -> OutputError:
+    what = "value of output" if len(names) == 1 else "values of the outputs"
+    shown = ", ".join((*names[:_TOLD], "...") if len(names) > _TOLD else names)
+    because = shortage or "writing failed, see the log"
+    fact = f"The {what} {shown} could not be stored: {because}."
+    return OutputError("output-missing", fact, WAY_OUT)
 
 
 def _missing(output: OutputWord, shell: Shell) -> OutputError:
@@ -164,19 +191,29 @@ def _read_file(workspace: Workspace, limits: Limits) -> tuple[dict[str, bytes], 
     except NotReadableError as error:
         message = f"The file of $CONVEYOR_OUTPUT cannot be read: {error}."
         return {}, OutputError("output-invalid", message)
-    return parse_file(content or b"")
+    values, problem = parse_file(content or b"")
+    shortage = workspace.shortage() if problem else ""
+    if problem and shortage:
+        fact = f"{problem.fact.removesuffix('.')}; and there is {shortage}."
+        problem = OutputError(problem.reason, fact, WAY_OUT)
+    return values, problem
 
 
 def parse_file(content: bytes) -> tuple[dict[str, bytes], OutputError | None]:
     r"""Return {name: value} of a file of outputs, and the first malformed line as a problem.
 
     A line is ``NAME=value``, or ``NAME<<WORD`` followed by lines up to one that is WORD. Of
-    several values of one name the last holds. Only ``\n`` ends a line.
+    several values of one name the last holds. Only ``\n`` ends a line, and what it does not end
+    may be a part of one.
     """
+    *lines, rest = content.split(b"\n")
+    values, problem = _parse_lines(lines)
+    cut = "does not end with a newline, so that it may have been cut off"
+    return values, _malformed(len(lines) + 1, rest, cut) if rest else problem
+
+
+def _parse_lines(lines: list[bytes]) -> tuple[dict[str, bytes], OutputError | None]:
     values: dict[str, bytes] = {}
-    lines = content.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
     index = 0
     while index < len(lines):
         line = lines[index]
@@ -189,7 +226,8 @@ def parse_file(content: bytes) -> tuple[dict[str, bytes], OutputError | None]:
             continue
         end = _find_end(lines, index, rest) if kind == b"<<" and rest else None
         if end is None:
-            return values, _malformed(index, line, kind)
+            why = "has no end line" if kind == b"<<" else "is neither NAME=value nor NAME<<WORD"
+            return values, _malformed(index, line, why)
         values[name] = b"\n".join(lines[index:end])
         index = end + 1
     return values, None
@@ -210,7 +248,6 @@ def _find_end(lines: list[bytes], index: int, word: bytes) -> int | None:
         return None
 
 
-def _malformed(number: int, line: bytes, kind: bytes) -> OutputError:
+def _malformed(number: int, line: bytes, why: str) -> OutputError:
     shown = line[:60].decode(errors="replace")
-    why = "has no end line" if kind == b"<<" else "is neither NAME=value nor NAME<<WORD"
     return OutputError("output-invalid", f"Line {number} of $CONVEYOR_OUTPUT, {shown!r}, {why}.")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from runners.executor.job_log import JobLog
 from runners.executor.outputs import Collected, collect
+from runners.executor.room import why
+from runners.executor.scripts import NOT_STORED
 from runners.executor.shapes import AttemptResult, JobAssignment, Reporter
 from runners.executor.stages import SetupError, StagePlan
 from runners.executor.supervised import Supervised
@@ -66,8 +68,7 @@ def _run_in_workspace(
 
 
 def _unprepared(error: OSError) -> Verdict:
-    reason = error.strerror or str(error)
-    return Verdict("errored", "setup", f"The job's folders could not be prepared: {reason}.")
+    return Verdict("errored", "setup", f"The job's folders could not be prepared: {why(error)}")
 
 
 def _remove(workspace: Workspace, assignment: JobAssignment, reporter: Reporter) -> None:
@@ -164,7 +165,8 @@ class _Attempt:
     def _collect(self, end: StageEnd) -> Collected | None:
         if end.reason != "exited":
             return None
-        collected = collect(self._assignment, self._workspace, self._log.masker)
+        stored = end.code != NOT_STORED
+        collected = collect(self._assignment, self._workspace, self._log.masker, stored=stored)
         for note in collected.notes:
             self._log.say(f"Note: {note}.")
         return collected

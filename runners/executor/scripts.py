@@ -3,7 +3,8 @@
 The author's text is a file of its own, so that line numbers in messages are the author's. What is
 around it is an argument of the shell: it has no line of the author's and nothing that changes.
 Outputs are read by the job's own shell when it ends, each into a file of its own; nothing is
-parsed out of the log, and no value enters the text of a script.
+parsed out of the log, and no value enters the text of a script. Behind each value is an end mark
+that no value of a shell can hold: what lacks it was cut, by a full disk or whatever else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ _VARIABLE = re.compile(r'"?\$(?:\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]
 _ACTIVE = re.compile(r"[$`\\'\"]|^~")
 _QUOTES = re.compile(r"['\"]")
 
+#: Ends each captured value.
+END_MARK = b"\0"
+#: The status of a shell whose commands ended with 0 and which could not write a value then.
+#: Reference: EX_IOERR of sysexits.h.
+NOT_STORED = 74
+
 # $0 is the file of the author's text.
 _PLAIN = '. "$0"'
 _CAPTURING = """\
@@ -32,13 +39,18 @@ __conveyor_capture() {{
     __conveyor_captured=1
     umask 077
     . {capture}
+    if [ $? = {not_stored} ] && [ "$__conveyor_status" = 0 ]; then
+      exit {not_stored}
+    fi
   fi
   return "$__conveyor_status"
 }}
 trap __conveyor_capture EXIT
 . "$0"
 __conveyor_capture"""
-_SAVE = 'command printf %s "{value}" >| {file}'
+# After the first that fails nothing more is written: shells may keep what they could not write,
+# and put it before what they write next.
+_SAVE = "command printf '%s\\0' \"{value}\" >| {file}"
 
 
 class Script(NamedTuple):
@@ -74,7 +86,7 @@ def main_program(
     if not captured:
         return _plain(shell, script, "commands")
     capture = "\n".join(_capture(each, folder) for each in captured)
-    text = _CAPTURING.format(capture=shlex.quote(f"{folder}/capture"))
+    text = _CAPTURING.format(capture=shlex.quote(f"{folder}/capture"), not_stored=NOT_STORED)
     return Program(
         (*OPTIONS[shell], "-c", text),
         (Script("commands", f"{script}\n"), Script("capture", f"{capture}\n")),
@@ -102,7 +114,7 @@ def _capture(output: OutputWord, folder: str) -> str:
     variable = output.name if output.word is None else _only_variable(output.word)
     if variable is None:
         return _capture_word(str(output.word), file)
-    save = _SAVE.format(value=f"${{{variable}-}}", file=file)
+    save = f"{_SAVE.format(value=f'${{{variable}-}}', file=file)} || return {NOT_STORED}"
     if output.word is None:
         return f'if [ "${{{variable}+set}}" ]; then {save}; fi'
     return save
@@ -120,4 +132,7 @@ def _capture_word(word: str, file: str) -> str:
     """
     quoted = word if _QUOTES.search(word) else f'"{word}"'
     save = _SAVE.format(value="$__conveyor_value", file=file)
-    return f"(__conveyor_value={quoted} && {save}) || :"
+    return (
+        f"(__conveyor_value={quoted} || exit 0; {save} || exit {NOT_STORED})\n"
+        f"[ $? != {NOT_STORED} ] || return {NOT_STORED}"
+    )

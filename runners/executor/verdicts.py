@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from runners.executor.outputs import Collected
+from runners.executor.scripts import NOT_STORED
 from runners.executor.shapes import JobAssignment, Outcome
 
 
@@ -106,6 +107,8 @@ def judge_main(end: StageEnd, collected: Collected | None, assignment: JobAssign
     if end.reason == "cannot-start":
         return _judge_start(end, assignment)
     outputs = collected.values if collected else {}
+    if collected and collected.lost and end.code == NOT_STORED:
+        end = end._replace(code=0)
     if not end.succeeded:
         message = f"The commands {_how(end)}."
         verdict = Verdict("failed", "exit-status", message, end.exit_code, "failed")

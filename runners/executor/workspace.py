@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runners.executor.removal import remove_tree
+from runners.executor.room import shortage
 from runners.supervisor.processes import sweep as sweep_processes
 from runners.supervisor.wire import write_all
 
@@ -40,6 +41,10 @@ class WorkDirError(OSError):
 
 class NotReadableError(Exception):
     """A file of the job is not a plain file of its own, or is too large."""
+
+
+class NotWholeError(Exception):
+    """A file of the job was not written to its end."""
 
 
 def prepare_work_dir(path: Path, *, other_users: bool) -> None:
@@ -117,11 +122,16 @@ class Workspace:
             os.close(descriptor)
         return f"{self._prefix}/{OURS_TOO}/{name}"
 
-    def read(self, name: str, *, limit_bytes: int) -> bytes | None:
+    def shortage(self) -> str:
+        """Return what the disk lacks for another file, or "" if it lacks nothing."""
+        return shortage(self._ours)
+
+    def read(self, name: str, *, limit_bytes: int, end: bytes = b"") -> bytes | None:
         """Return what the job wrote into a file of ``job``, or None when there is none.
 
         Raises NotReadableError for a symlink, a hard link, a pipe, another user's file, and for
-        more than ``limit_bytes``.
+        more than ``limit_bytes``; NotWholeError for a file without its end mark ``end``, which is
+        not returned and does not count.
         """
         try:
             descriptor = os.open(name, _READ_FILE, dir_fd=self._ours)
@@ -132,12 +142,14 @@ class Workspace:
         self._known.append(name)
         try:
             self._check(os.fstat(descriptor))
-            content = os.read(descriptor, limit_bytes + 1)
+            content = os.read(descriptor, limit_bytes + len(end) + 1)
         finally:
             os.close(descriptor)
-        if len(content) > limit_bytes:
+        if len(content) > limit_bytes + len(end):
             raise NotReadableError(f"it is larger than {limit_bytes} bytes")
-        return content
+        if not content.endswith(end):
+            raise NotWholeError("it was not written to its end")
+        return content.removesuffix(end)
 
     def _check(self, facts: os.stat_result) -> None:
         owner = os.geteuid() if self._owner is None else self._owner[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,17 @@ def work_dir() -> Iterator[Path]:
     prepare_work_dir(folder, other_users=os.geteuid() == 0)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(work_dir: Path) -> Iterator[Path]:
+    """A work folder on a disk of 1 MiB and 128 files."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=128", "none", str(work_dir)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this user cannot mount a small disk")
+    prepare_work_dir(work_dir, other_users=True)
+    yield work_dir
+    subprocess.run(["umount", str(work_dir)], check=True)
 
 
 @pytest.fixture

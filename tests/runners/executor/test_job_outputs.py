@@ -186,7 +186,7 @@ def test_an_undeclared_name_in_the_file_is_noted_and_ignored(lab: Lab) -> None:
     [
         ("X=$(printf '\\377')", "not UTF-8"),
         ("X=$(head -c 40000 /dev/zero | tr '\\0' x)", "larger than 32768 bytes"),
-        ('head -c 40000 /dev/zero | tr "\\0" x | sed s/^/X=/ > "$CONVEYOR_OUTPUT"', "40000 bytes"),
+        ('printf "X=%040000d\\n" 1 > "$CONVEYOR_OUTPUT"', "40000 bytes"),
         ('echo "no assignment" > "$CONVEYOR_OUTPUT"', "Line 1 of $CONVEYOR_OUTPUT"),
         ('printf "X<<E\\nopen\\n" > "$CONVEYOR_OUTPUT"', "has no end line"),
         ('ln -s /etc/passwd "$CONVEYOR_OUTPUT"', "not a plain file"),
@@ -245,7 +245,7 @@ def test_a_name_that_is_no_variable_is_refused() -> None:
 
 
 def test_the_last_of_several_values_holds_and_only_newlines_end_a_line() -> None:
-    values, problem = parse_file(b"A=1\r\nA=\xff\x0b2\n\nB=\nC<<X\nX")
+    values, problem = parse_file(b"A=1\r\nA=\xff\x0b2\n\nB=\nC<<X\nX\n")
     assert (values, problem) == ({"A": b"\xff\x0b2", "B": b"", "C": b""}, None)
 
 
