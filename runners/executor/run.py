@@ -176,12 +176,8 @@ class _Attempt:
             return verdict
         if verdict.outcome != "succeeded":
             self._log.say(verdict.message)
-        try:
-            stage = plan.post_run(verdict.status)
-        except OSError as error:
-            end = StageEnd(None, None, "cannot-start", error.strerror or str(error))
-        else:
-            end = self._supervised.run(stage, heed_cancel=verdict.status != "cancelled")
+        stage = plan.post_run(verdict.status)
+        end = self._supervised.run(stage, heed_cancel=verdict.status != "cancelled")
         if not end.succeeded:
             self._log.say(f"Post-run did not succeed ({_short(end)}).")
         return judge_post_run(verdict, end, self._assignment)

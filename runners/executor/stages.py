@@ -45,6 +45,8 @@ class StagePlan:
                 folder=workspace.folder(OURS_TOO),
             )
         )
+        # Now, since the commands may leave no room for it.
+        self._post_run = self._write_post_run()
 
     def checkout(self, checkout: Checkout) -> Stage:
         """Return the stage that fills the workspace; raise SetupError without git."""
@@ -77,11 +79,17 @@ class StagePlan:
         """Return the stage of post-run, which is told how the commands ended."""
         assignment = self._assignment
         return self._stage(
-            self._write(post_run_program(assignment.shell, assignment.post_run)),
+            self._post_run,
             {**self._environment, "CONVEYOR_STATUS": status},
             folder=self._working_directory(),
             timeout_s=assignment.post_run_timeout_s,
         )
+
+    def _write_post_run(self) -> tuple[str, ...]:
+        assignment = self._assignment
+        if not assignment.post_run.strip():
+            return ()
+        return self._write(post_run_program(assignment.shell, assignment.post_run))
 
     def _write(self, program: Program) -> tuple[str, ...]:
         """Write the files of a program and return the command that runs it."""

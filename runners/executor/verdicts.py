@@ -147,7 +147,7 @@ def _judge_start(end: StageEnd, assignment: JobAssignment) -> Verdict:
 def _post_run_how(end: StageEnd, assignment: JobAssignment) -> str:
     if end.reason == "timed-out":
         return f"ran longer than its timeout of {assignment.post_run_timeout_s:g} s"
-    return end.message if end.reason == "cannot-start" else _how(end)
+    return f"could not be started: {end.message}" if end.reason == "cannot-start" else _how(end)
 
 
 def _how(end: StageEnd) -> str:

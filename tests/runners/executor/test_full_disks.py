@@ -122,3 +122,20 @@ def test_a_value_of_the_greatest_size_is_taken_whole(lab: Lab) -> None:
     result = lab.run("OUT=123456", outputs=(OUT,), limits=limits)
     assert (result.reason, result.outputs) == ("output-invalid", {})
     assert "larger than 5 bytes" in result.message
+
+
+# --- What else is written -------------------------------------------------------------------------
+def test_post_run_has_its_script_on_a_full_disk(full: Lab) -> None:
+    result = full.run(FILL, post_run="rm fill; echo cleaned up")
+    assert (result.outcome, result.message) == ("succeeded", "")
+    assert "cleaned up\n" in full.reporter.text("stdout")
+
+
+def test_a_script_for_which_there_is_no_room_is_not_begun(full: Lab) -> None:
+    for fields in ({"script": f"# {'x' * 2**21}"}, {"script": "", "post_run": "x" * 2**21}):
+        result = full.run(**fields)
+        assert (result.outcome, result.reason) == ("errored", "setup")
+        assert result.message.startswith(
+            "The job's folders could not be prepared: no space left on device in the work folder. "
+        )
+    assert full.reporter.starts == 0

@@ -95,6 +95,15 @@ def test_no_post_run_after_a_refused_start_or_a_broken_setup(lab: Lab) -> None:
     assert "post" not in lab.reporter.text("stdout")
 
 
+def test_a_post_run_that_cannot_be_started_is_told_with_the_reason(lab: Lab) -> None:
+    result = lab.run('rmdir "$CONVEYOR_WORKSPACE"', post_run=POST)
+    assert (result.outcome, result.reason) == ("failed", "post-run")
+    assert result.message.startswith(
+        "The commands succeeded, but post-run could not be started: could not enter the folder /"
+    )
+    assert result.message.endswith(": No such file or directory.")
+
+
 def test_a_python_job_has_a_python_post_run(lab: Lab) -> None:
     post_run = "import os; print(os.environ['CONVEYOR_STATUS'])"
     result = lab.run("raise SystemExit(2)", language="python", post_run=post_run)
