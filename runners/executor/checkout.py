@@ -40,12 +40,13 @@ GIT_CONFIG = """\
 """
 
 # No name of a repo or commit stands in the text: each is a variable, after --end-of-options.
+# Without --force git ends well after files that it could not write, where there was no commit.
 SCRIPT = """\
 set -eu
 git init --quiet .
 git fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules $CONVEYOR_FETCH_DEPTH \\
   --end-of-options "$CONVEYOR_MIRROR" "$CONVEYOR_COMMIT"
-git checkout --quiet --detach "$CONVEYOR_COMMIT"
+git checkout --quiet --force --detach "$CONVEYOR_COMMIT"
 """
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from runners.executor.checkout import GIT_CONFIG, SCRIPT, checkout_environment
 from runners.executor.shapes import Checkout
-from tests.runners.executor.attempts import Lab
+from runners.executor.zygote import ZygoteProcess
+from tests.runners.executor.attempts import SYSTEM_PATH, Lab, isolation_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a group of mirrors")
 
@@ -44,7 +46,7 @@ class Mirror:
     def commit(self, name: str, content: str) -> str:
         (self.source / name).write_text(content)
         self.git("add", "-A")
-        self.git("commit", "-q", "-m", content)
+        self.git("commit", "-q", "-m", content[:60])
         return self.git("rev-parse", "HEAD")
 
     def checkout(self, commit: str, **fields: int) -> Checkout:
@@ -156,3 +158,54 @@ def test_only_the_checkout_can_read_a_mirror_of_a_group(
     assert str(group) not in shown
     if lab.isolation.uid is not None:
         assert "objects" not in shown
+
+
+def many_files(mirror: Mirror) -> None:
+    for number in range(150):
+        (mirror.source / f"file-{number}").touch()
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda mirror: (mirror.source / "large").write_text("x" * 2**21),
+        lambda mirror: (mirror.source / "large").write_bytes(os.urandom(2**21)),
+        many_files,
+    ],
+    ids=["no room for a file", "no room for the history", "no room for so many files"],
+)
+def test_a_checkout_without_room_starts_nothing(
+    small_disk: Path, folder: Path, zygote: ZygoteProcess, fill: Callable[[Mirror], object]
+) -> None:
+    isolation = isolation_of("uid") or isolation_of("none")
+    assert isolation is not None
+    mirror = Mirror(folder)
+    fill(mirror)
+    commit = mirror.commit("README", "three")
+    subprocess.run(["git", "-C", str(mirror.path), "fetch", "-q"], check=True)
+    lab = Lab(small_disk, zygote.client(), isolation)
+    result = lab.run("ls | wc -l", checkout=mirror.checkout(commit))
+    assert (result.outcome, result.reason) == ("errored", "setup")
+    assert f"The checkout of commit {commit} failed: " in result.message
+    assert lab.reporter.starts == 0
+
+
+def test_a_file_that_git_could_not_write_fails_the_checkout(mirror: Mirror, folder: Path) -> None:
+    (mirror.source / "large").write_text("x" * 2**20)
+    commit = mirror.commit("README", "three")
+    subprocess.run(["git", "-C", str(mirror.path), "fetch", "-q"], check=True)
+    # A limit that git outlives is to it as a disk that has room again for what comes next.
+    limited = f"trap '' XFSZ; ulimit -f 500\n{SCRIPT}"
+    (folder / "config").write_text(GIT_CONFIG)
+    environment = checkout_environment(mirror.checkout(commit), str(folder / "config"))
+    (folder / "workspace").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", limited],
+        cwd=folder / "workspace",
+        env={"PATH": SYSTEM_PATH, **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "unable to write file large" in done.stderr
+    assert done.returncode != 0
