@@ -24,14 +24,16 @@ from belts.admin_forms import (
     TriggerForm,
 )
 from belts.admin_problems import sentence
+from belts.commit_files import last_file
 from belts.definitions import spec_of
 from belts.errors import BrokenFileError
 from belts.models import Belt, CommitFile, Definition, Job, Trigger
+from belts.neighbours import renew_source_warnings
 from belts.ownership import detach
 from belts.spec.problems import Problem, render_text
-from products.admin import ProductAdmin
-from products.admin_base import ReadOnlyAdmin
-from products.models import Product
+from products.admin import ProductAdmin, SourceAdmin
+from products.admin_base import ReadOnlyAdmin, counted
+from products.models import Product, Source
 
 _JOB_FIELDS = (
     ("name", "position"),
@@ -78,19 +80,53 @@ class DefinedProductAdmin(PublishingAdmin, ProductAdmin):
     @admin.display(description="belt file")
     def belt_file(self, product: Product) -> str:
         """Return a link to the file that was read last on the default branch, with its state."""
-        files = CommitFile.objects.filter(product=product).defer("text").order_by("-id")
-        found = files.filter(on_default_branch=True).first() or files.first()
+        found = last_file(product)
         if found is None:
             return "none was read"
-        count = len(found.problems)
-        state = f"{count} problem{'' if count == 1 else 's'}" if count else "no problems"
+        state = counted(len(found.problems), "problem") if found.problems else "no problems"
+        if not product.is_file_managed:
+            state = "not in use, the admin manages the product"
         return format_html("{}: {}", _link(found, "belts_commitfile"), state)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the source as well, and look again at what was said of the file because of it."""
+        super().save_related(request, form, formsets, change)
+        if any(each.model is Source and each.has_changed() for each in formsets):
+            renew_source_warnings(form.instance)
 
     @admin.action(description="Detach from the file: edit it here", permissions=["change"])
     def detach_products(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
         """Hand products from their files to the admin."""
         done = sum(detach(product) for product in queryset)
-        self.message_user(request, f"Detached {done} products; imports leave them alone now.")
+        whom = "it" if done == 1 else "them"
+        self.message_user(
+            request, f"Detached {counted(done, 'product')}; imports leave {whom} alone now."
+        )
+
+
+admin.site.unregister(Source)
+
+
+@admin.register(Source)
+class DefinedSourceAdmin(SourceAdmin):
+    """Repositories; with another one, what was said of the product's file may hold no longer."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the source."""
+        super().save_model(request, obj, form, change)
+        renew_source_warnings(obj.product)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete the source."""
+        super().delete_model(request, obj)
+        renew_source_warnings(obj.product)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete sources."""
+        products = list(Product.objects.filter(source__in=queryset))
+        super().delete_queryset(request, queryset)
+        for product in products:
+            renew_source_warnings(product)
 
 
 def _link(row: Model, name: str) -> SafeString:

@@ -43,6 +43,12 @@ def store_commit_file(
     return row
 
 
+def last_file(product: Product) -> CommitFile | None:
+    """Return the file that was read last on the default branch, or else anywhere; without text."""
+    files = CommitFile.objects.filter(product=product).defer("text").order_by("-id")
+    return files.filter(on_default_branch=True).first() or files.first()
+
+
 def own_problems(product: Product, file: BeltFile | None) -> list[Problem]:
     """Return the error that a file of the product's repository is another product's, if so.
 

@@ -15,10 +15,10 @@ from belts.credentials import UNKNOWN_CREDENTIAL, unknown_credentials
 from belts.definitions import DatabaseCatalogue, publish, store_definition
 from belts.errors import AdminManagedError, RepeatedProductError
 from belts.models import CommitFile, Definition
-from belts.neighbours import renew_warnings
+from belts.neighbours import renew_source_warnings, renew_warnings
 from belts.ownership import take_over
 from belts.reading import ReadFile, read_source
-from belts.repository import choose_repository, deaf, other_repository
+from belts.repository import choose_repository, deaf, source_warnings
 from belts.spec.isolated import parse_isolated
 from belts.spec.problems import Problem, in_order
 from belts.spec.resolve import check
@@ -186,7 +186,7 @@ def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:
         raise ValueError(f"{outcome.label} was not read, so it cannot be stored.")
     changes = Changes()
     product = _product(file.product, options, changes)
-    _move(product, outcome.repository, changes)
+    is_moved = _move(product, outcome.repository, changes)
     definition = store_definition(product, file)
     changes += publish(product, definition)
     store_commit_file(
@@ -197,6 +197,8 @@ def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:
         definition=definition,
         on_default_branch=read.on_default_branch,
     )
+    if is_moved and not read.on_default_branch:
+        renew_source_warnings(product)  # of the file that the product's page shows
     return changes
 
 
@@ -217,12 +219,14 @@ def _product(name: str, options: ImportOptions, changes: Changes) -> Product:
     return product
 
 
-def _move(product: Product, url: str | None, changes: Changes) -> None:
+def _move(product: Product, url: str | None, changes: Changes) -> bool:
+    """Give the product its repository; return whether it had another, or none."""
     source = Source.objects.filter(product=product).first()
     if url is None or (source is not None and source.url == url):
-        return
+        return False
     set_source(product, url)
     (changes.created if source is None else changes.changed).append(f"source {url}")
+    return True
 
 
 # A commit that was seen
@@ -278,8 +282,7 @@ def _read_commit(
     if draft is None or draft.product not in ("", product.name):
         return data, None, problems
     problems += check(draft, DatabaseCatalogue())
-    problems += other_repository(product, draft)
-    problems += deaf(draft, source.url)
+    problems += source_warnings(product, draft)
     return data, parsed.file, problems
 
 

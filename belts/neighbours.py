@@ -1,19 +1,24 @@
-"""Warnings about other products, which change when those are imported."""
+"""Warnings about what changes without the file: other products, and the product's source."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from belts.commit_files import last_file
 from belts.definitions import DatabaseCatalogue, spec_of
 from belts.models import CommitFile, Definition
+from belts.repository import source_warnings
 from belts.spec.isolated import parse_isolated
 from belts.spec.problems import in_order, to_json
 from belts.spec.resolve import check
+from products.models import Product
 
 # What ``check`` says of other products; the codes of a product's own warnings are others.
 _ABOUT_OTHERS = ("input.", "reference.", "downstream.", "trigger.")
 _ABOUT_ITSELF = frozenset({"trigger.unknown-belt", "trigger.other-repository"})
+# What ``source_warnings`` says of the product's source.
+_ABOUT_SOURCE = frozenset({"product.no-source", "product.other-source", "trigger.other-repository"})
 
 
 def renew_warnings() -> int:
@@ -39,6 +44,26 @@ def _renew(row: CommitFile, definition: Definition | None) -> bool:
     found = to_json(in_order(check(file, known)), row.text) if file is not None else now
     CommitFile.objects.filter(pk=row.pk).update(problems=own + found)
     return True
+
+
+def renew_source_warnings(product: Product) -> bool:
+    """Bring the warnings about the product's source up to date; return whether they changed.
+
+    For when it has got another source, or lost it: the file stays as it is, and what was said of
+    it may be true no longer.
+    """
+    row = last_file(product)
+    if row is None:
+        return False
+    file = parse_isolated(row.text.encode()).draft
+    if file is None or file.product not in ("", product.name):
+        return False
+    others = [each for each in row.problems if each["code"] not in _ABOUT_SOURCE]
+    now = others + to_json(source_warnings(product, file), row.text)
+    if _without_places(now) == _without_places(row.problems):
+        return False
+    now.sort(key=lambda each: (each["line"] or 0, each["column"] or 0))
+    return CommitFile.objects.filter(pk=row.pk).update(problems=now) > 0
 
 
 def _is_about_others(problem: Mapping[str, Any]) -> bool:

@@ -97,3 +97,11 @@ def other_repository(product: Product, file: BeltFile) -> list[Problem]:
         "If the product is to move, import the file, or change its source in the admin.",
     )
     return [located(problem, file, "source")]
+
+
+def source_warnings(product: Product, file: BeltFile) -> list[Problem]:
+    """Return what to warn of in a file because of the source that its product has, or lacks."""
+    source = Source.objects.filter(product=product).first()
+    if source is None:
+        return [no_source(file)]
+    return [*other_repository(product, file), *deaf(file, source.url)]

@@ -19,6 +19,11 @@ _IN_USE = (
 )
 
 
+def counted(count: int, thing: str) -> str:
+    """Return how many there are of a thing, as in 1 product and 2 products."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 class BoundedPaginator(Paginator[Any]):
     """Counts no further than lists are leafed through; older rows are found by searching."""
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from belts.models import Belt, CommitFile
+from belts.commit_files import last_file
+from belts.models import Belt
 from products.models import Product
 from products.pages import Page, found, may_operate
 from runs.models import BeltRun
@@ -51,7 +52,6 @@ class ProductPage(Page):
         product = found(visible, "product", name=path["name"])
         belts = Belt.objects.filter(product=product).select_related("product")
         shown = belts_with_recent_runs(belts.order_by("position", "name"))
-        last_file = CommitFile.objects.filter(product=product).defer("text").order_by("-id")
         runs = [run for each in shown for run in each.recent]
         return super().get_context_data(
             product=product,
@@ -59,7 +59,7 @@ class ProductPage(Page):
             belts=[each for each in shown if each.belt.archived_at is None],
             archived=[each for each in shown if each.belt.archived_at is not None],
             triggers=product.triggers.all(),
-            last_file=last_file.filter(on_default_branch=True).first() or last_file.first(),
+            last_file=last_file(product) if product.is_file_managed else None,
             events=product.events.order_by("-id")[:_SHOWN_EVENTS],
             runs=sorted(runs, key=lambda run: run.id, reverse=True)[:10],
             may_operate=may_operate(self.request, product),

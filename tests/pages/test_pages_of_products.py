@@ -7,6 +7,7 @@ from django.test import Client
 
 from belts.commit_files import store_commit_file
 from belts.spec import parse_belt_text
+from products.models import Product
 from tests import builders
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -15,7 +16,7 @@ BROKEN = b"product: small\nbelst:\n  - <b>name</b>: build\n"
 
 
 def test_a_broken_file_is_shown_with_the_offending_lines() -> None:
-    product = builders.a_product("small")
+    product = builders.a_product("small", managed_by=Product.Manager.FILE)
     problems = parse_belt_text(BROKEN).problems
     store_commit_file(product, "a" * 40, data=BROKEN, problems=problems, definition=None)
     client = Client()
