@@ -16,12 +16,12 @@ class ConveyorSiteConfig(AppConfig):
     def ready(self) -> None:
         """Connect them, in every process of the site."""
         # Models are there only now.
-        from conveyor_site.checks import check_queue, check_secrets, check_times  # noqa: PLC0415
+        from conveyor_site.checks import check_queue, check_shared, check_times  # noqa: PLC0415
         from conveyor_site.embedded import ensure_embedded_queue  # noqa: PLC0415
         from conveyor_site.receivers import make_haste  # noqa: PLC0415
         from runners.broker import use_embedded_queue  # noqa: PLC0415
 
         outbox_written.connect(make_haste, dispatch_uid="conveyor_site.make_haste")
         use_embedded_queue(ensure_embedded_queue)
-        for check in (check_times, check_queue, check_secrets):
+        for check in (check_times, check_queue, check_shared):
             checks.register(check, "conveyor")

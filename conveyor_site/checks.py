@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -10,12 +9,14 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
+from products.shared_settings import KEYS, QUEUE, SECRET_KEY, unshared_settings
 from runners.settings_block import CELERY_SETTINGS
 
 #: Each must be smaller than the next: a tree is dead before the server gives its job to another.
 _ORDER = ("alive", "renew", "alive_limit", "silence_term", "silence_kill", "lease")
 #: Renewals that may fail before a tree is told to end.
 _SPARE_RENEWALS = 3
+_UNSHARED = {KEYS: "conveyor.W001", SECRET_KEY: "conveyor.W001", QUEUE: "conveyor.W002"}
 
 
 def check_times(**_options: Any) -> Sequence[CheckMessage]:
@@ -53,16 +54,9 @@ def check_queue(**_options: Any) -> Sequence[CheckMessage]:
     ]
 
 
-def check_secrets(**_options: Any) -> Sequence[CheckMessage]:
-    """Return which secrets each machine of a site with a database of its own would make anew."""
-    if settings.CONVEYOR_EMBEDDED:
-        return []
+def check_shared(**_options: Any) -> Sequence[CheckMessage]:
+    """Return what each machine of a site with a database of its own would have for itself."""
     return [
-        Warning(
-            f"{name} is not set, but CONVEYOR_DATABASE_URL is: this machine uses one of its own.",
-            hint=f"Set {name} to the same value for all processes of the site.",
-            id="conveyor.W001",
-        )
-        for name in ("CONVEYOR_KEYS", "CONVEYOR_SECRET_KEY")
-        if not os.environ.get(name)
+        Warning(each.what, hint=each.way_out, id=_UNSHARED[each.name])
+        for each in unshared_settings(*_UNSHARED)
     ]

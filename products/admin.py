@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from products.admin_base import BoundedAdmin, ReadOnlyAdmin
 from products.catalogue import archive_product, restore_product
-from products.credentials import set_value
+from products.credentials import set_value, why_closed
 from products.forms import ConfigurationForm, CredentialForm, SourceForm, TokenForm
 from products.git.urls import shown
 from products.models import (
@@ -31,6 +31,7 @@ from products.models import (
     Source,
 )
 from products.polling import poll_sources
+from products.shared_settings import KEYS, unshared_settings
 from products.tokens import issue_token
 
 _MOST_LOOKS = 8
@@ -223,12 +224,29 @@ class CredentialAdmin(BoundedAdmin):
     autocomplete_fields = ("products",)
     readonly_fields = ("created_at", "changed_at", "used_at")
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Return the form; that the value cannot be opened is told above it."""
+        credential = self.get_object(request, object_id)
+        if request.method == "GET" and isinstance(credential, Credential):
+            why = why_closed(credential)
+            if why is not None:
+                messages.warning(request, why)
+        return super().change_view(request, object_id, form_url, extra_context)
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Store the credential, and seal its value if one was given."""
         super().save_model(request, obj, form, change)
         value = form.cleaned_data["value"]
         if value:
             set_value(obj, value)
+            for unshared in unshared_settings(KEYS):
+                messages.warning(request, f"No other machine can open this value: {unshared}")
 
 
 @admin.register(ApiToken)

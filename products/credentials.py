@@ -5,7 +5,7 @@ Nothing is frozen: a credential is read, authorised and opened at the moment it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
@@ -23,6 +23,10 @@ from products.names import variable_of_credential
 SHORTEST_VALUE = 6
 LONGEST_VALUE = 64 * 1024
 _USE_NOTED_EVERY = timedelta(minutes=1)
+_MOST_NAMED = 20
+_WAY_OUT = (
+    "Put the key back into CONVEYOR_KEYS, or write the credential's value again in the admin."
+)
 
 
 class CredentialMissingError(UserError):
@@ -53,9 +57,21 @@ class CredentialUnreadableError(PlatformError):
     code = "credential.unreadable"
 
     def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"The credential {name} cannot be opened: {what}. {_WAY_OUT}")
+        self.name = name
+        self.what = what
+
+
+class CredentialsUnreadableError(PlatformError):
+    """Values of several credentials cannot be opened with the keys that are there."""
+
+    code = "credential.unreadable"
+
+    def __init__(self, each: Sequence[CredentialUnreadableError], count: int) -> None:
+        names = "; ".join(f"{error.name}: {error.what}" for error in each[:_MOST_NAMED])
+        more = f"; and {len(each) - _MOST_NAMED} more" if len(each) > _MOST_NAMED else ""
         super().__init__(
-            f"The credential {name} cannot be opened: {what}. Put the key back into "
-            "CONVEYOR_KEYS, or write the credential's value again in the admin."
+            f"{len(each)} of {count} credentials cannot be opened ({names}{more}). {_WAY_OUT}"
         )
 
 
@@ -168,35 +184,62 @@ def open_for_source(source: Source) -> OpenedCredential | None:
     return opened
 
 
-# --- Rotation -------------------------------------------------------------------------------------
+# --- Keys and all credentials ---------------------------------------------------------------------
+def try_credentials() -> int:
+    """Open every stored value, and let go of it; return how many there are.
+
+    Raises CredentialsUnreadableError, which names those that cannot be opened, and KeysError.
+    """
+    keys = key_ring()
+    unreadable, count = [], 0
+    for pk, name, sealed in _sealed():
+        count += 1
+        try:
+            keys.unseal(sealed, belongs_to=_place(pk))
+        except UnsealError as error:
+            unreadable.append(CredentialUnreadableError(name, error.what))
+    if unreadable:
+        raise CredentialsUnreadableError(unreadable, count)
+    return count
+
+
+def why_closed(credential: Credential) -> str | None:
+    """Return a sentence of why the stored value cannot be opened; None if it can, or is not yet."""
+    try:
+        _opened(credential, key_ring())
+    except CredentialEmptyError:
+        return None
+    except PlatformError as error:
+        return str(error)
+    return None
+
+
 def rotate_credentials() -> int:
     """Seal with the newest key what an older one sealed; return how many that were.
 
     Jobs may start meanwhile: each row changes in one statement, only if nobody wrote it since it
-    was read, and until then the older key opens it. What cannot be opened is left as it is;
-    CredentialUnreadableError names the first of those when all others are done.
+    was read, and until then the older key opens it. What cannot be opened is left as it is, and
+    found by ``try_credentials``. Raises KeysError.
     """
     keys = key_ring()
     done = 0
-    unreadable: CredentialUnreadableError | None = None
-    for pk, name, sealed in Credential.objects.exclude(sealed="").values_list(
-        "pk", "name", "sealed"
-    ):
+    for pk, _name, sealed in _sealed():
         if key_id_of(sealed) == keys.newest:
             continue
         try:
             value = keys.unseal(sealed, belongs_to=_place(pk))
-        except UnsealError as error:
-            unreadable = unreadable or CredentialUnreadableError(name, error.what)
+        except UnsealError:
             continue
         again = keys.seal(value, belongs_to=_place(pk))
         done += Credential.objects.filter(pk=pk, sealed=sealed).update(sealed=again)
-    if unreadable is not None:
-        raise unreadable
     return done
 
 
 def keys_in_use() -> set[str]:
     """Return the ids of the keys that stored credentials were sealed with."""
-    sealed = Credential.objects.exclude(sealed="").values_list("sealed", flat=True)
-    return {key_id_of(text) for text in sealed}
+    return {key_id_of(sealed) for _pk, _name, sealed in _sealed()}
+
+
+def _sealed() -> Iterator[tuple[UUID, str, str]]:
+    rows = Credential.objects.exclude(sealed="").order_by("name")
+    return iter(rows.values_list("pk", "name", "sealed"))

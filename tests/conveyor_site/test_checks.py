@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.checks import run_checks
 from pytest_django.fixtures import Settings
 
-from conveyor_site.checks import check_queue, check_secrets, check_times
+from conveyor_site.checks import check_queue, check_shared, check_times
 from runners.settings_block import CELERY_SETTINGS
 
 
@@ -53,16 +53,32 @@ def test_a_site_with_a_database_of_its_own_is_told_to_share_its_secrets(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CONVEYOR_EMBEDDED = False
+    settings.CONVEYOR_BROKER_URL = "redis://127.0.0.1:1/0"
     monkeypatch.setenv("CONVEYOR_KEYS", settings.CONVEYOR_KEYS)
     monkeypatch.delenv("CONVEYOR_SECRET_KEY", raising=False)
-    (found,) = check_secrets()
+    (found,) = check_shared()
     assert "CONVEYOR_SECRET_KEY is not set" in found.msg
     monkeypatch.setenv("CONVEYOR_SECRET_KEY", "a" * 50)
-    assert check_secrets() == []
+    assert check_shared() == []
     settings.CONVEYOR_EMBEDDED = True
-    assert check_secrets() == []
+    assert check_shared() == []
+
+
+@pytest.mark.parametrize(
+    ("database", "said"),
+    [("postgresql://host/name", ["conveyor.W002"]), ("sqlite:////srv/site.sqlite3", [])],
+)
+def test_a_site_of_several_machines_is_told_to_share_its_queue(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, database: str, said: list[str]
+) -> None:
+    settings.CONVEYOR_EMBEDDED = False
+    settings.CONVEYOR_BROKER_URL = ""
+    monkeypatch.setenv("CONVEYOR_DATABASE_URL", database)
+    monkeypatch.setenv("CONVEYOR_KEYS", settings.CONVEYOR_KEYS)
+    monkeypatch.setenv("CONVEYOR_SECRET_KEY", "a" * 50)
+    assert [each.id for each in check_shared()] == said
 
 
 def test_no_secret_is_repeated_in_a_sentence() -> None:
-    said = " ".join(each.msg for each in (*check_times(), *check_queue(), *check_secrets()))
+    said = " ".join(each.msg for each in (*check_times(), *check_queue(), *check_shared()))
     assert settings.SECRET_KEY not in said

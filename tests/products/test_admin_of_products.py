@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from products.credentials import open_for_job, set_value
 from products.models import Configuration, Credential, Event, Membership, Product, SeenRef, Source
@@ -222,6 +223,27 @@ def test_another_kind_needs_the_value_again(boss: Client) -> None:
     path = reverse("admin:products_credential_change", args=[credential.pk])
     page = errors_of(boss.post(path, {"name": "token", "kind": "ssh-key", "value": ""}))
     assert "needs its value again" in page
+
+
+def test_a_value_that_cannot_be_opened_is_told_above_its_form(
+    boss: Client, settings: Settings
+) -> None:
+    credential = builders.a_credential(name="token")
+    set_value(credential, CANARY)
+    path = reverse("admin:products_credential_change", args=[credential.pk])
+    assert "cannot be opened" not in errors_of(boss.get(path))
+    settings.CONVEYOR_KEYS = f"other:{'b' * 43}="
+    assert "The credential token cannot be opened: it was sealed" in errors_of(boss.get(path))
+
+
+def test_who_seals_with_a_key_of_one_machine_beside_a_shared_database_is_told(
+    boss: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CONVEYOR_EMBEDDED = False
+    monkeypatch.delenv("CONVEYOR_KEYS", raising=False)
+    given = {"name": "token", "kind": "variable", "value": CANARY}
+    page = boss.post(reverse("admin:products_credential_add"), given, follow=True)
+    assert "No other machine can open this value: CONVEYOR_KEYS is not set" in errors_of(page)
 
 
 # --- Configuration --------------------------------------------------------------------------------

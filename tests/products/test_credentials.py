@@ -13,12 +13,14 @@ from belts.spec.names import is_reserved_variable
 from belts.spec.names import variable_of_credential as variable_of_belt_file
 from products.credentials import (
     CredentialMissingError,
+    CredentialsUnreadableError,
     CredentialUnreadableError,
     CredentialValueError,
     open_for_job,
     open_for_source,
     rotate_credentials,
     set_value,
+    try_credentials,
 )
 from products.keys import KeysError, key_id_of, key_ring
 from products.models import Credential
@@ -157,10 +159,34 @@ def test_rotation_does_the_others_and_names_what_it_cannot_open(settings: Any) -
     a_credential(product, name="broken", sealed="v1.k0.AAAA")
     fine = with_value(a_credential(product, name="fine"))
     settings.CONVEYOR_KEYS = f"k2:{a_key('b')},k1:{a_key('a')}"
-    with pytest.raises(CommandError, match="credential broken cannot be opened"):
+    with pytest.raises(CommandError, match=r"1 of 2 credentials cannot be opened \(broken: it"):
         call_command("rotate_keys", stdout=io.StringIO())
     fine.refresh_from_db()
     assert key_id_of(fine.sealed) == "k2"
+
+
+@pytest.mark.parametrize("keys", [f"k1:{a_key('b')}", f"k2:{a_key('b')}", f"k2:{a_key('a')}"])
+def test_keys_that_open_nothing_are_not_said_to_be_well(settings: Any, keys: str) -> None:
+    sealed = with_value(a_credential(a_product(), name="token")).sealed
+    settings.CONVEYOR_KEYS = keys
+    said = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 1 credentials cannot be opened"):
+        call_command("rotate_keys", stdout=said)
+    assert "Re-sealed 0 credentials" in said.getvalue()
+    assert Credential.objects.get().sealed == sealed
+
+
+def test_no_more_credentials_are_named_than_somebody_reads() -> None:
+    product = a_product()
+    for number in range(23):
+        a_credential(product, name=f"broken-{number:02}", sealed="v1.k0.AAAA")
+    with_value(a_credential(product, name="fine"))
+    a_credential(product, name="empty")
+    with pytest.raises(CredentialsUnreadableError, match=r"23 of 24 .*; and 3 more") as refused:
+        try_credentials()
+    assert "broken-19" in str(refused.value)
+    assert "broken-20" not in str(refused.value)
+    assert VALUE not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from products.credentials import keys_in_use, rotate_credentials
+from products.credentials import keys_in_use, rotate_credentials, try_credentials
 from products.errors import ConveyorError
 from products.keys import key_ring
 
@@ -17,17 +17,22 @@ class Command(BaseCommand):
     help = (
         "Seal all credentials with the newest key, the first of CONVEYOR_KEYS. Put a new key in "
         "front, restart everything, run this, then take the old keys away. Jobs may start "
-        "meanwhile; what was interrupted is finished by running it again."
+        "meanwhile; what was interrupted is finished by running it again. Exit code: 0, or 1 with "
+        "the names of credentials that none of the keys opens, when all others are done."
     )
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Re-seal, and say how many and which keys are not needed any more."""
+        """Re-seal, and say how many, what cannot be opened and which keys are not needed."""
         try:
-            keys = key_ring()
-            done = rotate_credentials()
+            self._rotate()
+            try_credentials()
         except ConveyorError as error:
             raise CommandError(str(error)) from error
+
+    def _rotate(self) -> None:
+        keys = key_ring()
+        done = rotate_credentials()
         self.stdout.write(f"Re-sealed {done} credentials with the key {keys.newest}.")
         idle = sorted(keys.keys.keys() - keys_in_use() - {keys.newest})
         if idle:

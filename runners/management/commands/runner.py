@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from products.errors import ConveyorError
 from products.keys import key_ring
 from products.names import QUEUE_PATTERN
+from products.shared_settings import KEYS, QUEUE, unshared_settings
 from runners.broker import broker_url
 from runners.celery_app import preload
 from runners.executor import workspace
@@ -87,6 +88,8 @@ class Command(BaseCommand):
         """Run; ends the process with the exit code of the runner."""
         guard.keep_secrets()
         guard.set_name("conveyor-runner")
+        for unshared in unshared_settings(KEYS, QUEUE):
+            logger.warning("%s", unshared)
         try:
             key_ring()
             plan = make_plan(options)

@@ -14,10 +14,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
+from django.db.utils import DatabaseError, InterfaceError
 from kombu import Connection
 
+from products.credentials import try_credentials
+from products.database_trouble import database_sentence
 from products.errors import ConveyorError
 from products.keys import key_ring
+from products.shared_settings import KEYS, QUEUE, unshared_settings
 from runners.broker import broker_url
 from runners.executor.isolation import detect
 from runners.management.commands.runner import user_id_range
@@ -57,6 +61,8 @@ class Command(BaseCommand):
             "place": lambda: _place(options["job_uids"]),
         }
         holds = True
+        for unshared in unshared_settings(KEYS, QUEUE):
+            self.stdout.write(f"warning: {unshared}")
         for name, check in checks.items():
             found = _tried(name, check)
             holds &= found.holds
@@ -77,6 +83,9 @@ def _tried(name: str, check: Callable[[], Found]) -> Found:
         return check()
     except ConveyorError as error:
         return Found([f"no: {error}"], holds=False)
+    except (DatabaseError, InterfaceError) as error:
+        told = database_sentence(error) or f"The {name} cannot be used: {error}"
+        return Found([f"no: {told}"], holds=False)
     except Exception as error:
         # Drivers of databases and brokers have errors of their own; all of them mean no.
         return Found([f"no: The {name} cannot be used: {error}".strip()], holds=False)
@@ -91,7 +100,11 @@ def _database() -> Found:
 
 def _keys() -> Found:
     key_ring()
-    return Found(["ok: CONVEYOR_KEYS can seal and open credentials."])
+    try:
+        count = try_credentials()
+    except (DatabaseError, InterfaceError):
+        return Found(["no: What CONVEYOR_KEYS opens is in the database."], holds=False)
+    return Found([f"ok: CONVEYOR_KEYS opens all {count} credentials that are stored."])
 
 
 def _queue() -> Found:

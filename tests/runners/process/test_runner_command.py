@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
+from products.credentials import set_value
+from products.keys import key_ring
+from tests.builders import a_credential
 from tests.own_database import REPOSITORY
 from tests.runners.process.living import Site
 
@@ -61,6 +65,30 @@ def test_the_doctor_says_what_holds(site: Site) -> None:
     assert result.returncode == 0, result.stdout
     for part in ("The database", "The queue", "The work folder", "`true`", "`git", "`python3"):
         assert any(part in line and line.startswith("ok: ") for line in result.stdout.splitlines())
+
+
+def test_the_doctor_names_the_credentials_that_its_keys_do_not_open(site: Site) -> None:
+    credential = a_credential(name="deploy-key")
+    set_value(credential, "kestrel-9-canary")
+    right = manage(site, "runner_doctor", CONVEYOR_KEYS=settings.CONVEYOR_KEYS)
+    assert "ok: CONVEYOR_KEYS opens all 1 credentials" in right.stdout
+    other = f"{key_ring().newest}:{'b' * 43}="
+    wrong = manage(site, "runner_doctor", CONVEYOR_KEYS=other)
+    assert wrong.returncode == 1
+    assert "no: 1 of 1 credentials cannot be opened (deploy-key: " in wrong.stdout
+
+
+def test_what_is_of_this_machine_beside_a_shared_database_is_told(
+    site: Site, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/not-migrated.sqlite3"
+    unset = {"CONVEYOR_KEYS": "", "CONVEYOR_BROKER_URL": "", "CONVEYOR_DATABASE_URL": url}
+    result = manage(site, "runner_doctor", **unset)
+    assert "warning: CONVEYOR_KEYS is not set, but CONVEYOR_DATABASE_URL is" in result.stdout
+    assert "Prepare it with: manage.py migrate" in result.stdout
+    result = manage(site, "runner", **unset, CONVEYOR_WORK_DIR="/proc/nowhere")
+    assert result.returncode == 1
+    assert "CONVEYOR_KEYS is not set, but CONVEYOR_DATABASE_URL is" in result.stderr
 
 
 def test_the_doctor_says_what_is_missing(site: Site) -> None:
