@@ -33,15 +33,22 @@ class StartForm(forms.Form):
     def clean_parameters(self) -> dict[str, str]:
         """Return the values by name; raises ValidationError that names the line."""
         values: dict[str, str] = {}
+        lines: dict[str, int] = {}
         for number, line in enumerate(self.cleaned_data["parameters"].splitlines(), start=1):
             if not line.strip():
                 continue
             name, equals, value = line.partition("=")
-            if not equals or not _NAME.fullmatch(name.strip()):
+            name = name.strip()
+            if not equals or not _NAME.fullmatch(name):
                 raise forms.ValidationError(
                     f"Line {number} is not NAME=value. Name a parameter like a variable."
                 )
-            values[name.strip()] = value
+            first = lines.setdefault(name, number)
+            if first != number:
+                raise forms.ValidationError(
+                    f"Line {number} gives {name} again, after line {first}. Leave one of them."
+                )
+            values[name] = value
         if len(values) > _MOST:
             raise forms.ValidationError(f"Give at most {_MOST} parameters.")
         return values

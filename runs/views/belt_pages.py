@@ -6,17 +6,28 @@ import re
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 
 from belts.forms import StartForm
 from belts.models import Belt
+from products.errors import PlatformError, UserError
 from products.models import Product
 from products.pages import Page, PageAction, found, may_operate
+from runs.errors import BeltArchivedError, BeltGoneError
 from runs.models import BeltRun
 from runs.start import start_belt_run
 
 _PAGE = 30
+#: Which field of the form the codes of errors are about.
+_FIELDS = {
+    "run.parameter": "parameters",
+    "source.none": "ref",
+    "source.ref-missing": "ref",
+    "belt.not-at-commit": "ref",
+}
+#: Where these are raised, no form is there to be filled in again.
+_WITHOUT_FORM = (BeltArchivedError, BeltGoneError)
 _BEFORE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
 
 
@@ -72,15 +83,33 @@ def _runs_before(runs: QuerySet[BeltRun], before: str) -> QuerySet[BeltRun]:
 class StartBelt(PageAction):
     """The button that starts a belt."""
 
+    http_method_names = ["post", "get", "head", "options"]
+
     def subject(self, **path: Any) -> tuple[Belt, Product]:
         """Return the belt that the path names."""
         belt = visible_belt(self.request, path["product"], path["belt"])
         return belt, belt.product
 
+    def get(self, request: HttpRequest, **path: Any) -> HttpResponse:
+        """Lead to the page with the form: its address is this one while it has mistakes."""
+        return redirect(self.subject(**path)[0])
+
     def act(self, row: Belt) -> Any:
-        """Start it; a form with mistakes is shown again."""
+        """Start it; what is refused is told in the form, as it was filled in."""
         form = StartForm(self.request.POST)
         if not form.is_valid():
-            context = belt_context(self.request, row, form=form)
-            return render(self.request, BeltPage.template_name, context, status=400)
-        return start_belt_run(row, user=self.request.user, **form.cleaned_data)
+            return self._again(row, form)
+        try:
+            return start_belt_run(row, user=self.request.user, **form.cleaned_data)
+        except UserError as error:
+            if isinstance(error, _WITHOUT_FORM):
+                raise
+            form.add_error(_FIELDS.get(error.code), str(error))
+            return self._again(row, form)
+        except PlatformError as error:
+            form.add_error(None, str(error))
+            return self._again(row, form, status=error.http_status)
+
+    def _again(self, belt: Belt, form: StartForm, *, status: int = 400) -> HttpResponse:
+        context = belt_context(self.request, belt, form=form)
+        return render(self.request, BeltPage.template_name, context, status=status)
