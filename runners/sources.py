@@ -19,9 +19,9 @@ from products.models import Source
 from runners.errors import SetupError
 from runners.executor.shapes import Checkout
 from runners.process.aside import AsideError, run_aside
-from runners.process.places import MIRROR_GROUP
 from runners.process.plan import RunnerPlan
 from runners.process.slot_line import SlotLine
+from runners.process.users import MIRROR_GROUP
 from runs.models import BeltRun
 
 _MIRRORS = ".mirrors"

@@ -13,6 +13,25 @@ _PINNED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEEPEST = 32
 
 
+def take_over(parent: int, name: str) -> None:
+    """Make the folder ``name`` in the open folder ``parent`` this process', closed to all others.
+
+    Whatever lies in it is out of reach then, at once and whether or not it can be removed. What is
+    no folder, or gone, is left.
+    """
+    try:
+        pinned = os.open(name, _PINNED, dir_fd=parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    try:
+        path = f"/proc/self/fd/{pinned}"
+        if os.fstat(pinned).st_uid != os.geteuid():
+            os.chown(path, os.geteuid(), os.getegid())
+        os.chmod(path, stat.S_IRWXU)  # noqa: PTH101 - a descriptor
+    finally:
+        os.close(pinned)
+
+
 def remove_tree(parent: int, name: str, *, alive: Callable[[], object] = lambda: None) -> None:
     """Remove ``name`` in the open folder ``parent`` with everything beneath it.
 

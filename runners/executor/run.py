@@ -33,22 +33,23 @@ logger = logging.getLogger(__name__)
 def run_assignment(
     assignment: JobAssignment, reporter: Reporter, supervisors: Supervisors
 ) -> AttemptResult:
-    """Run an attempt to its end; blocks, and returns when no process and no file of it is left.
+    """Run an attempt to its end; blocks, and returns when no process of it is left, and no file.
 
+    A result that is not ``clean`` says that files could not be removed.
     Raises ZygoteGoneError before anything of the attempt was done, ValueError for an assignment
     that contradicts itself, and whatever the reporter raises, with every process killed first.
     """
     log = JobLog(assignment, reporter.log)
     guard = supervisors.take()
     with Supervised(guard, assignment, reporter, log) as supervised:
-        verdict = _run_in_workspace(assignment, reporter, log, supervised)
+        verdict, clean = _run_in_workspace(assignment, reporter, log, supervised)
     supervisors.give_back(guard)
-    return _result(verdict, log)
+    return _result(verdict, log, clean=clean)
 
 
 def _run_in_workspace(
     assignment: JobAssignment, reporter: Reporter, log: JobLog, supervised: Supervised
-) -> Verdict:
+) -> tuple[Verdict, bool]:
     isolation = assignment.isolation
     try:
         workspace = Workspace(
@@ -58,20 +59,22 @@ def _run_in_workspace(
             gid=isolation.gid,
         )
     except OSError as error:
-        return _unprepared(error)
+        return _unprepared(error), True
     attempt = _Attempt(assignment, reporter, log, supervised=supervised, workspace=workspace)
     try:
-        return attempt.run()
+        verdict = attempt.run()
     finally:
         supervised.close()
-        _remove(workspace, assignment, reporter)
+        clean = _remove(workspace, assignment, reporter)
+    return verdict, clean
 
 
 def _unprepared(error: OSError) -> Verdict:
     return Verdict("errored", "setup", f"The job's folders could not be prepared: {why(error)}")
 
 
-def _remove(workspace: Workspace, assignment: JobAssignment, reporter: Reporter) -> None:
+def _remove(workspace: Workspace, assignment: JobAssignment, reporter: Reporter) -> bool:
+    """Remove what the job left; return whether that is done."""
     told_at = time.monotonic()
 
     def tell() -> None:
@@ -86,12 +89,14 @@ def _remove(workspace: Workspace, assignment: JobAssignment, reporter: Reporter)
         workspace.remove(tell)
         if isolation.level == "uid" and isolation.uid:
             remove_traces(isolation.uid, alive=tell)
-    except OSError:
-        # The sweep at the runner's next start tries again; the job's result is not changed by it.
-        logger.exception("What the job in %s left could not be removed.", workspace.path)
+    except OSError as error:
+        # Whoever takes the next job of this user sweeps first; this one's result is not changed.
+        logger.warning("What the job in %s left could not be removed: %s", workspace.path, error)
+        return False
+    return True
 
 
-def _result(verdict: Verdict, log: JobLog) -> AttemptResult:
+def _result(verdict: Verdict, log: JobLog, *, clean: bool) -> AttemptResult:
     message = log.masker.mask(verdict.message)
     if message and verdict.outcome != "fenced":
         log.say(message)
@@ -105,6 +110,7 @@ def _result(verdict: Verdict, log: JobLog) -> AttemptResult:
         log_bytes=log.stream.size,
         log_sha256=log.stream.sha256,
         last_chunks=() if log.stream.lost else last_chunks,
+        clean=clean,
     )
 
 

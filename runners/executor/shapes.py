@@ -166,7 +166,7 @@ class AttemptResult:
     when it succeeded. ``message`` is a sentence for people. ``exit_code`` is the commands' (128 + n
     for signal n), None when they did not end by themselves. ``outputs`` may hold what was captured
     of a failed attempt too. ``last_chunks`` end the log and have not been reported yet; the
-    figures of the log include them.
+    figures of the log include them. ``clean`` says that no file of it is left either.
     """
 
     outcome: Outcome
@@ -177,6 +177,7 @@ class AttemptResult:
     log_bytes: int
     log_sha256: str
     last_chunks: tuple[LogChunk, ...] = ()
+    clean: bool = True
 
 
 class Reporter(Protocol):

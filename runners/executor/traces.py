@@ -45,7 +45,7 @@ def _clear(folder: int, path: str, uid: int, alive: Callable[[], object]) -> Non
     look = (facts.st_dev, facts.st_ino, facts.st_ctime_ns, facts.st_size, facts.st_nlink)
     if _clean.get((uid, path)) == look:
         return
-    own = _entries_of(folder, uid)
+    own = entries_of(folder, uid)
     if not own and facts.st_ctime_ns < begun_at - _SETTLED_NS:
         _clean[uid, path] = look
     # In such a folder only its owner, who has no process any more, can put another in its place.
@@ -53,7 +53,8 @@ def _clear(folder: int, path: str, uid: int, alive: Callable[[], object]) -> Non
         remove_tree(folder, name, alive=alive)
 
 
-def _entries_of(folder: int, uid: int) -> list[str]:
+def entries_of(folder: int, uid: int) -> list[str]:
+    """Return the names of what ``uid`` owns in an open folder, no symlink followed."""
     own = []
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -13,17 +13,21 @@ There are as few of them as serve: what a short job costs here is making and rem
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from runners.executor.removal import remove_tree
+from runners.executor.removal import remove_tree, take_over
 from runners.executor.room import shortage
+from runners.executor.traces import entries_of
 from runners.supervisor.processes import sweep as sweep_processes
 from runners.supervisor.wire import write_all
+
+logger = logging.getLogger(__name__)
 
 #: The one that the runner writes to and reads from, which it holds open.
 OURS_TOO = "job"
@@ -159,7 +163,7 @@ class Workspace:
     def remove(self, alive: Callable[[], object] = lambda: None) -> None:
         """Remove everything; raise OSError naming what the kernel does not let go.
 
-        ``alive`` is called for every entry.
+        That is out of the job's user's reach then. ``alive`` is called for every entry.
         """
         only_known = self._remove_known()
         for descriptor in (self._ours, self._top):
@@ -199,22 +203,62 @@ def leftovers(work_dir: Path) -> list[str]:
     return []
 
 
+def left_of(folder: Path, uid: int) -> list[str]:
+    """Return the names of what ``uid`` owns in a folder; nothing where there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        descriptor = os.open(folder, _FOLDER)
+        try:
+            return entries_of(descriptor, uid)
+        finally:
+            os.close(descriptor)
+    return []
+
+
 def sweep(work_dir: Path, keep: Collection[str] = ()) -> list[str]:
     """Kill and remove what dead runners left of attempts other than ``keep``; return their ids.
 
-    The work folder must belong to one runner. Raises OSError for what cannot be killed or removed.
+    The work folder must belong to one runner. Raises OSError for what cannot be killed, or put out
+    of reach of the jobs' users; see ``discard``.
     """
     left = [attempt for attempt in leftovers(work_dir) if attempt not in keep]
     if left:
         sweep_processes(left)
-    for attempt in left:
-        _remove_beneath(work_dir, attempt, lambda: None)
+        discard(work_dir, left)
     return left
+
+
+def discard(work_dir: Path, names: Iterable[str]) -> None:
+    """Remove what dead attempts left in a work folder, with a warning for what stays.
+
+    Raises OSError for what cannot even be put out of reach of the jobs' users.
+    """
+    folder = os.open(work_dir, _FOLDER)
+    try:
+        for name in names:
+            take_over(folder, name)
+            try:
+                remove_tree(folder, name)
+            except OSError as error:
+                if not _is_out_of_reach(folder, name):
+                    raise
+                logger.warning(
+                    "What an attempt left in %s cannot be removed, and is closed to all jobs: %s",
+                    work_dir / name,
+                    error,
+                )
+    finally:
+        os.close(folder)
+
+
+def _is_out_of_reach(folder: int, name: str) -> bool:
+    facts = os.lstat(name, dir_fd=folder)
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
 
 
 def _remove_beneath(folder: Path, name: str, alive: Callable[[], object]) -> None:
     descriptor = os.open(folder, _FOLDER)
     try:
+        take_over(descriptor, name)
         remove_tree(descriptor, name, alive=alive)
     finally:
         os.close(descriptor)

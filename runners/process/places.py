@@ -1,35 +1,33 @@
-"""Where a runner's jobs run: its folder, its lock on its name, and a user for each slot.
+"""Where a runner's jobs run: the work folder, its own folder in it, and its lock on its name.
 
-Folders lie below the work folder, as does the lock on the name; users are the machine's, and so
-are the locks on them. Locks are of flock(2): the kernel lets go of them when the last process of a
-runner is gone, however it ended.
+Which users its slots' jobs run as: ``users.py``.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import pwd
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 from runners.errors import NoPlaceError
-from runners.process.plan import SlotPlace
-from runners.supervisor.processes import owned_by
+from runners.executor import workspace
+from runners.process.leftovers import sweep_dead_runners
+from runners.process.locks import LOCKS, is_being_swept, locked, name_lock
 
-#: The users that jobs of a root runner may run as, first and last.
-JOB_UIDS = (64000, 64999)
-#: The group of mirrors; only a checkout is in it, and no job.
-MIRROR_GROUP = 63999
-
-_LOCKS = ".locks"
-#: Where runners of one machine that have other work folders look, too; root's, gone at a restart.
-_USER_LOCKS = Path("/run/conveyor")
 _DYING_S = 2.0
 _LOOK_EVERY_S = 0.05
+_STATES = {
+    errno.EROFS: "its file system is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.ENOTDIR: "a file is in the place of it or of a folder above it",
+    errno.EEXIST: "a file is in the place of it or of a folder above it",
+}
 
 
 def prepare_places(work_dir: Path) -> None:
@@ -37,15 +35,66 @@ def prepare_places(work_dir: Path) -> None:
 
     Raises NoPlaceError if that is impossible.
     """
-    try:
+    locks = work_dir / LOCKS
+    with _told(work_dir):
         work_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-        (work_dir / _LOCKS).mkdir(mode=0o700, exist_ok=True)
+        for folder in (work_dir, locks):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+                is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+                raise OSError(errno.EROFS if is_read_only else errno.EACCES, "", folder)
         if os.geteuid() == 0:
             work_dir.chmod(0o711)
+
+
+@contextmanager
+def _told(work_dir: Path) -> Iterator[None]:
+    """Turn what the system refuses in a work folder into a sentence with the way out."""
+    try:
+        yield
     except OSError as error:
+        state, way_out = _trouble(work_dir, error)
         raise NoPlaceError(
-            f"The work folder {work_dir} cannot be used: {error.strerror}. Set CONVEYOR_WORK_DIR."
+            f"The work folder {work_dir} cannot be used: {state}. {way_out}."
         ) from error
+
+
+def _trouble(work_dir: Path, error: OSError) -> tuple[str, str]:
+    elsewhere = "set CONVEYOR_WORK_DIR to a folder in which this runner's user may write"
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        state = _STATES.get(error.errno or 0) or error.strerror or str(error)
+        return state, f"Mend that, or {elsewhere}"
+    user = _name_of(os.geteuid())
+    wanted = Path(error.filename or work_dir)
+    found = next(each for each in (wanted, *wanted.parents) if os.path.lexists(each))
+    owner = _name_of(found.lstat().st_uid)
+    if not found.is_relative_to(work_dir):
+        return f"{user} may not make it in {found} of {owner}", f"Make it, or {elsewhere}"
+    what = "it" if found == work_dir else str(found)
+    return (
+        f"{what} belongs to {owner}, and {user} may not work in it",
+        f"Start the runner as {owner}, or {elsewhere}",
+    )
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return f"the user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"the user {uid}"
+
+
+def own_place(work_dir: Path, name: str) -> Path:
+    """Return the folder of a runner that has taken its name, with nothing of dead attempts in it.
+
+    Those of dead runners beside it are removed too. Raises NoPlaceError if it cannot be had.
+    """
+    own = work_dir / name
+    with _told(work_dir):
+        own.mkdir(mode=0o700, exist_ok=True)
+        workspace.sweep(own)
+    sweep_dead_runners(work_dir)
+    return own
 
 
 def take_name(work_dir: Path, name: str, boot_id: UUID) -> UUID | None:
@@ -55,10 +104,10 @@ def take_name(work_dir: Path, name: str, boot_id: UUID) -> UUID | None:
     Raises NoPlaceError if a runner of that name is alive on this machine; one that was killed a
     moment ago is given a moment to be gone.
     """
-    descriptor = _lock_file(work_dir / _LOCKS, f"name-{name}")
+    descriptor = name_lock(work_dir, name)
     deadline = time.monotonic() + _DYING_S
-    while not _locked(descriptor):
-        if time.monotonic() > deadline:
+    while not locked(descriptor):
+        if time.monotonic() > deadline and not is_being_swept(work_dir):
             os.close(descriptor)
             raise NoPlaceError(
                 f"A runner named {name} runs on this machine already. Stop it, or give this one "
@@ -76,15 +125,14 @@ def remove_place(work_dir: Path, name: str) -> bool:
     Returns False, and removes nothing, while a runner of that name lives. For a name that nobody
     else takes meanwhile.
     """
-    locks = work_dir / _LOCKS
-    if not locks.is_dir():
+    if not (work_dir / LOCKS).is_dir():
         return True
-    descriptor = _lock_file(locks, f"name-{name}")
+    descriptor = name_lock(work_dir, name)
     try:
-        if not _locked(descriptor):
+        if not locked(descriptor):
             return False
         shutil.rmtree(work_dir / name, ignore_errors=True)
-        (locks / f"name-{name}").unlink(missing_ok=True)
+        (work_dir / LOCKS / f"name-{name}").unlink(missing_ok=True)
     finally:
         os.close(descriptor)
     return True
@@ -95,59 +143,3 @@ def _uuid(text: bytes) -> UUID | None:
         return UUID(text.decode().strip())
     except ValueError:
         return None
-
-
-def choose_slots(work_dir: Path, count: int, uids: tuple[int, int] | None) -> tuple[SlotPlace, ...]:
-    """Return the places of so many slots, each with a user of its own if ``uids`` are given.
-
-    A user is taken that no account names, that no other runner of this machine has, and that owns
-    no process. Raises NoPlaceError if there are too few of them.
-    """
-    if uids is None:
-        return tuple(SlotPlace(number, None) for number in range(count))
-    free = _free_uids(work_dir, uids)
-    chosen = [uid for _, uid in zip(range(count), free, strict=False)]
-    if len(chosen) < count:
-        raise NoPlaceError(
-            f"{count} slots need as many free user ids, and {uids[0]} to {uids[1]} have only "
-            f"{len(chosen)}. Choose other ones with --job-uids, or fewer --slots."
-        )
-    return tuple(SlotPlace(number, uid) for number, uid in enumerate(chosen))
-
-
-def _free_uids(work_dir: Path, uids: tuple[int, int]) -> Iterator[int]:
-    accounts = {account.pw_uid for account in pwd.getpwall()}
-    locks = _user_locks(work_dir)
-    for uid in range(uids[0], uids[1] + 1):
-        if uid in accounts:
-            continue
-        descriptor = _lock_file(locks, f"uid-{uid}")
-        if _locked(descriptor) and not owned_by(uid):
-            yield uid
-        else:
-            os.close(descriptor)
-
-
-def _user_locks(work_dir: Path) -> Path:
-    """Return the folder of locks on users: the machine's, or else that of the work folder."""
-    if os.geteuid() != 0:
-        return work_dir / _LOCKS
-    try:
-        _USER_LOCKS.mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return work_dir / _LOCKS
-    return _USER_LOCKS
-
-
-def _lock_file(folder: Path, name: str) -> int:
-    """Return the open file; a lock on it is held until the last process that has it is gone."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(folder / name, flags, 0o600)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

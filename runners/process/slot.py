@@ -7,7 +7,6 @@ for the job's sake is done by its supervisor; what must happen for the lease's, 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,11 +20,11 @@ from products.identifiers import uuid7
 from products.statements import keep_plans
 from runners.assignment import Workbench, build_assignment
 from runners.errors import SetupError
-from runners.executor.removal import remove_tree
 from runners.executor.run import run_assignment
 from runners.executor.shapes import AttemptResult, JobAssignment
 from runners.executor.supervisors import Supervisors
 from runners.executor.traces import remove_traces
+from runners.executor.workspace import discard, left_of
 from runners.executor.zygote import ZygoteClient, ZygoteGoneError
 from runners.process import guard
 from runners.process.aside import InterruptedAsideError
@@ -76,33 +75,36 @@ def run_slot(link: Link, facts: SlotFacts, zygote: ZygoteClient) -> int:
     """Be a slot until told to leave; the process' exit code."""
     try:
         if facts.leftover is not None:
-            _sweep(facts, facts.leftover)
+            sweep_processes([facts.leftover], facts.place.uid)
             link.send_surely(Swept(facts.leftover))
-        _remove_traces(facts)
+        if not _sweep_files(facts):
+            return 1
         with Supervisors(zygote) as supervisors:
             Slot(link, facts, supervisors).run()
-    except LinkClosedError:
+    except (LinkClosedError, UncleanError):
         return 1
     return 0
 
 
-def _sweep(facts: SlotFacts, attempt: str) -> None:
-    """Kill and remove what is left of an attempt; its supervisor is doing the same."""
-    sweep_processes([attempt], facts.place.uid)
-    folder = os.open(facts.plan.work_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sweep_files(facts: SlotFacts) -> bool:
+    """Remove what earlier jobs of the slot left, nothing of whose user is alive.
+
+    Returns False where a job could reach something of another that stays; no job may run then.
+    """
     try:
-        remove_tree(folder, attempt)
-    finally:
-        os.close(folder)
-
-
-def _remove_traces(facts: SlotFacts) -> None:
-    """Remove what jobs of an earlier start left; nothing of the slot's user is alive."""
-    if facts.place.uid is not None:
-        try:
+        if facts.leftover is not None:
+            discard(facts.plan.work_dir, [facts.leftover])
+        if facts.place.uid is not None:
+            discard(facts.plan.work_dir, left_of(facts.plan.work_dir, facts.place.uid))
             remove_traces(facts.place.uid)
-        except OSError as error:
-            logger.warning("What earlier jobs left could not be removed: %s", error)
+    except OSError as error:
+        logger.warning("The slot takes no job while what earlier jobs left stays: %s", error)
+        return False
+    return True
+
+
+class UncleanError(Exception):
+    """A job left what could not be removed; the next process of its slot tries first."""
 
 
 class Slot:
@@ -117,6 +119,7 @@ class Slot:
         self._outage = Outage()
         self._patience = Patience(self._line, self._outage)
         self._bench = Workbench(plan, facts.place, self._line)
+        self._clean = True
         self._runner = RunnerFacts(
             id=UUID(facts.runner_id),
             name=plan.name,
@@ -126,7 +129,7 @@ class Slot:
         )
 
     def run(self) -> None:
-        """Work whenever woken, until told to leave."""
+        """Work whenever woken, until told to leave; raise UncleanError where that is not safe."""
         self._warm_up()
         self._link.send_surely(Idle())
         while (wake := self._line.await_wake()) is not None:
@@ -149,11 +152,13 @@ class Slot:
         while claim is not None:
             self._line.begin(str(claim.attempt_id), str(claim.job_run_id), sent_at)
             sent_at, claim = self._perform(claim)
+            if not self._clean:
+                raise UncleanError
             self._line.end()
 
     # --- Claims -----------------------------------------------------------------------------------
     def _claim(self, named: UUID | None) -> Claim | None:
-        if self._line.draining:
+        if self._line.draining or not self._clean:
             return None
         claim = self._claim_one(named) if named is not None else None
         return claim or self._claim_one(None)
@@ -170,7 +175,7 @@ class Slot:
         return None
 
     def _next_claim(self) -> NextClaim | None:
-        if self._line.draining:
+        if self._line.draining or not self._clean:
             return None
         return NextClaim(runner=self._runner, queues=self._plan.queues, nonce=uuid7())
 
@@ -221,6 +226,7 @@ class Slot:
             )
             reporter.isolation = assignment.isolation.level
             result = self._run(assignment, reporter)
+            self._clean = result.clean
             return ending_of(result, self._line.orders(), started=reporter.start_tried)
         except (InterruptedAsideError, EndedMeanwhileError):
             return interrupted(self._line.orders())

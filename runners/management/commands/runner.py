@@ -20,12 +20,12 @@ from products.names import QUEUE_PATTERN
 from products.shared_settings import KEYS, QUEUE, unshared_settings
 from runners.broker import broker_url
 from runners.celery_app import preload
-from runners.executor import workspace
 from runners.process import guard
 from runners.process.isolating import choose_isolation
 from runners.process.parent import Parent
-from runners.process.places import JOB_UIDS, choose_slots, prepare_places, take_name
+from runners.process.places import own_place, prepare_places, take_name
 from runners.process.plan import RunnerPlan
+from runners.process.users import JOB_UIDS, choose_slots
 from runners.settings_block import job_path, work_dir
 
 logger = logging.getLogger(__name__)
@@ -110,9 +110,7 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
     folder = work_dir()
     prepare_places(folder)
     previous_boot = take_name(folder, name, boot_id)
-    own = folder / name
-    own.mkdir(mode=0o700, exist_ok=True)
-    workspace.sweep(own)
+    own = own_place(folder, name)
     uids = options["job_uids"] if os.geteuid() == 0 else None
     slots = choose_slots(folder, options["slots"], uids)
     isolation, report = choose_isolation(

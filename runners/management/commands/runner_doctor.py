@@ -26,7 +26,8 @@ from runners.broker import broker_url
 from runners.executor.isolation import detect
 from runners.management.commands.runner import user_id_range
 from runners.models import Runner
-from runners.process.places import JOB_UIDS, choose_slots, prepare_places
+from runners.process.places import prepare_places
+from runners.process.users import JOB_UIDS, choose_slots
 from runners.settings_block import job_path, transport_options, work_dir
 
 _PATIENCE_S = 3

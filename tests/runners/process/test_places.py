@@ -10,13 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from runners.errors import NoPlaceError
-from runners.process.places import (
-    JOB_UIDS,
-    choose_slots,
-    prepare_places,
-    remove_place,
-    take_name,
-)
+from runners.process.places import prepare_places, remove_place, take_name
+from runners.process.users import JOB_UIDS, choose_slots
 from tests.own_database import REPOSITORY
 from tests.waiting import until
 
@@ -138,5 +133,7 @@ def test_accounts_are_nobodys_slots(work_dir: Path) -> None:
 
 def test_a_work_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(NoPlaceError, match="Set CONVEYOR_WORK_DIR"):
+    with pytest.raises(
+        NoPlaceError, match=r"a file is in the place of it .* set CONVEYOR_WORK_DIR"
+    ):
         prepare_places(tmp_path / "file" / "work")
