@@ -62,9 +62,10 @@ class Renewed(Message):
 
 @dataclass(frozen=True, slots=True)
 class Order(Message):
-    """End the attempt: ``what`` is cancel, fenced (another owns it) or drained (time is up).
+    """End the attempt: ``what`` is cancel, fenced (another owns it), drain-limit or told-again.
 
-    ``by`` says who cancelled it.
+    The last two end a drain: its time is up, or the runner was told to end while it drained.
+    ``by`` says who cancelled the attempt.
     """
 
     attempt: str

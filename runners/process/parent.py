@@ -238,7 +238,7 @@ class Parent:
         elif self._phase is Phase.ONLINE:
             self._drain("Told to end.")
         elif self._phase is Phase.DRAINING:
-            self._end_jobs("Told to end again.")
+            self._end_jobs("told-again", "Told to end while draining.")
 
     def _drain(self, why: str) -> None:
         if self._phase is not Phase.ONLINE:
@@ -255,17 +255,17 @@ class Parent:
     def _running(self) -> int:
         return len(self._board.board.held())
 
-    def _end_jobs(self, why: str) -> None:
+    def _end_jobs(self, what: str, why: str) -> None:
         logger.warning("%s %d jobs are ended.", why, self._running)
         if self._running:
             self._code = KILLED_JOBS
         self._phase = Phase.ENDING
         self._deadline = guard.now() + self._plan.times["kill_grace"] + _LEAVE_S
-        self._board.end_all()
+        self._board.end_all(what)
 
     def _too_late(self) -> None:
         if self._phase is Phase.DRAINING:
-            self._end_jobs("The drain limit is reached.")
+            self._end_jobs("drain-limit", "The drain limit is reached.")
             return
         # The leases of what is killed here run out; the supervisors end the trees at once.
         self._deadline = None

@@ -9,7 +9,10 @@ from runners.process import guard
 from runners.process.links import Link
 from runners.process.messages import Alive, Drain, Message, Order, Renewed, Stop, Took, Wake
 
-_DRAINED = "it was drained, and its time for running jobs was up"
+_STOPS = {
+    "drain-limit": "it was drained, and its time for running jobs was up",
+    "told-again": "it was told to end while it drained, so it did not wait for running jobs",
+}
 
 
 class SlotLine:
@@ -114,7 +117,7 @@ class SlotLine:
         elif what == "cancel":
             self._change(cancel=by or "the platform")
         else:
-            self._change(stop=_DRAINED)
+            self._change(stop=_STOPS[what])
 
     def _change(
         self,

@@ -102,10 +102,10 @@ class Switchboard:
         self.changed = True
         self._tell_slots(Drain())
 
-    def end_all(self) -> None:
-        """Order every attempt to end because the runner may not wait for it."""
+    def end_all(self, what: str) -> None:
+        """Order every attempt to end because the runner may not wait for it; see ``Order``."""
         for attempt in self.board.held():
-            self._pass_on(attempt, Order(attempt, "drained"))
+            self._pass_on(attempt, Order(attempt, what))
 
     def stop_slots(self) -> None:
         """Tell every slot to leave."""

@@ -158,8 +158,19 @@ def test_a_person_can_ask_a_runner_to_drain(site: Site) -> None:
     assert runner.wait() == 0
 
 
-@pytest.mark.parametrize("how", ["second signal", "limit"])
-def test_a_drain_that_takes_too_long_kills_the_jobs_and_says_so(site: Site, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        (
+            "second signal",
+            "it was told to end while it drained, so it did not wait for running jobs",
+        ),
+        ("limit", "it was drained, and its time for running jobs was up"),
+    ],
+)
+def test_a_drain_that_takes_too_long_kills_the_jobs_and_says_why(
+    site: Site, how: str, why: str
+) -> None:
     runner = site.runner(*(["--drain-limit", "1"] if how == "limit" else []))
     row = site.queue_jobs(STUBBORN)[0]
     attempt = site.running(row)
@@ -170,7 +181,7 @@ def test_a_drain_that_takes_too_long_kills_the_jobs_and_says_so(site: Site, how:
     assert runner.wait() == 3
     [ended] = site.ended(row)
     assert (ended.state, ended.reason) == ("errored", "runner-lost")
-    assert "drained" in ended.message
+    assert ended.message == f"The runner ended the job: {why}."
     assert nothing_left(site, attempt)
 
 

@@ -77,7 +77,7 @@ def test_orders_add_up_until_the_attempt_ends(ends: tuple[Link, SlotLine]) -> No
     parent, line = ends
     line.begin("a", "job", 5.0)
     parent.send(Order("a", "cancel", "Eve"))
-    parent.send(Order("a", "drained"))
+    parent.send(Order("a", "drain-limit"))
     parent.send(Order("another", "fenced"))
     orders = line.orders()
     assert (orders.cancel, orders.lost) == ("Eve", False)
