@@ -220,6 +220,8 @@ LOGGING = {
     "formatters": {
         "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
+    "filters": {"unknown_host": {"()": "conveyor_site.host_names.UnknownHost"}},
+    "loggers": {"django.security.DisallowedHost": {"filters": ["unknown_host"]}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("CONVEYOR_LOG_LEVEL", "INFO")},
 }

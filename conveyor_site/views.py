@@ -108,8 +108,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     sentence = "This request cannot be understood."
     if isinstance(exception, DisallowedHost):
         sentence = (
-            "This site does not go by that name. Use its address, or have its operator add the "
-            "name to CONVEYOR_ALLOWED_HOSTS."
+            "This site does not answer to that name. Use its address, or have its operator add "
+            "the name to CONVEYOR_ALLOWED_HOSTS."
         )
     return _error(request, 400, sentence, code="request.invalid")
 

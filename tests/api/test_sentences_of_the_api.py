@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -160,7 +161,17 @@ def test_the_number_of_an_attempt_begins_with_one(caller: Client) -> None:
     assert answers[2].json()["message"] == "compile has no attempt 7. It has none yet."
 
 
-def test_a_name_that_the_site_does_not_go_by(caller: Client) -> None:
-    response = caller.get("/products/", headers={"Host": "elsewhere.example"})
+def test_a_name_that_the_site_does_not_answer_to(
+    caller: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = caller.get("/products/", headers={"Host": "elsewhere.example\n"})
     assert response.status_code == 400
-    assert "This site does not go by that name." in response.content.decode()
+    page = response.content.decode()
+    assert "This site does not answer to that name." in page
+    assert "elsewhere" not in page
+    [said] = [each for each in caplog.records if each.name.startswith("django")]
+    line = logging.Formatter("{levelname} {message}", style="{").format(said)
+    assert line.startswith("WARNING Somebody asked for the host 'elsewhere.example\\n', and")
+    assert "CONVEYOR_ALLOWED_HOSTS" in line
+    assert "CONVEYOR_PUBLIC_URL" in line
+    assert "\n" not in line
