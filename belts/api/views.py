@@ -23,6 +23,7 @@ from products.api.serializers import OfProductFilters
 class BeltViewSet(ReadViewSet):
     """Belts of products that you may see; their runs are at ``belt-runs/``."""
 
+    one = "A belt with its jobs, in the order of the file."
     queryset = Belt.objects.select_related("product")
     serializer_class = BeltSerializer
     detail_serializer_class = BeltDetailSerializer
@@ -39,6 +40,7 @@ class BeltViewSet(ReadViewSet):
 class TriggerViewSet(ReadViewSet):
     """What starts the belts of products that you may see."""
 
+    one = "A trigger, with why it never fires if it is broken."
     queryset = Trigger.objects.select_related("product")
     serializer_class = TriggerSerializer
     filters = OfProductFilters
@@ -49,6 +51,7 @@ class TriggerViewSet(ReadViewSet):
 class DefinitionViewSet(ReadViewSet):
     """Frozen definitions of products that you may see, newest first."""
 
+    one = "A frozen definition with all that it says."
     queryset = Definition.objects.select_related("product")
     serializer_class = DefinitionSerializer
     detail_serializer_class = DefinitionDetailSerializer
@@ -65,6 +68,7 @@ class DefinitionViewSet(ReadViewSet):
 class CommitFileViewSet(ReadViewSet):
     """Belt files as they were read at commits, newest first, with their problems."""
 
+    one = "A belt file as it was read at a commit, with its problems."
     queryset = CommitFile.objects.select_related("product").defer("text")
     serializer_class = CommitFileSerializer
     filters = OfProductFilters

@@ -14,6 +14,7 @@ from drf_spectacular.openapi import AutoSchema
 from belts.spec.names import RESERVED_VARIABLE
 from products.api.fields import TextField
 from products.api.requests import NoFilters
+from products.api.scoped import ReadViewSet
 from runs.api.requests import PARAMETER
 from runs.start import MAX_PARAMETERS
 
@@ -57,6 +58,12 @@ class ParametersOfAStart(OpenApiSerializerFieldExtension):  # type: ignore[no-un
 
 class SiteSchema(AutoSchema):
     """Describes what narrows lists (``products.api.scoped.ReadViewSet.filters``), and all texts."""
+
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
+        """Return what an operation does; of the detail of a row what that is."""
+        if getattr(self.view, "action", "") == "retrieve" and isinstance(self.view, ReadViewSet):
+            return self.view.sentence_of_one()
+        return str(super().get_description())
 
     def get_override_parameters(self) -> list[Any]:
         """Return the serializer of the query of a list, whose fields are its parameters."""

@@ -104,8 +104,14 @@ def _parameter(given: dict[str, Any]) -> Parameter:
         place=given["in"],
         kind=", ".join(str(word) for word in words),
         required=given.get("required", False),
-        description=given.get("description", "").split("\n")[0].rstrip("."),
+        description=_sentence(given.get("description", "")),
     )
+
+
+def _sentence(description: str) -> str:
+    """Return the first line, unless it begins the list of values, which are shown as the kind."""
+    first = description.split("\n")[0]
+    return "" if first.startswith("* ") else first.rstrip(".")
 
 
 def _body_keys(operation: dict[str, Any], components: dict[str, Any]) -> tuple[str, ...]:

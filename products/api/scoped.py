@@ -90,10 +90,11 @@ class ReadViewSet(ScopedView, ListModelMixin, RetrieveModelMixin, GenericViewSet
     """List and detail of a model; the list is narrowed by the query parameters of ``filters``.
 
     ``filters`` names fields of the query string; a validated one narrows by the lookup that is
-    its ``source``.
+    its ``source``. The class's docstring says what the list is, and ``one`` what a row of it is.
     """
 
     scope = "read"
+    one: ClassVar[str] = ""
     lookup_value_converter = "uuid"
     filters: ClassVar[type[StrictSerializer]] = NoFilters
     detail_serializer_class: ClassVar[type[Serializer[Any]] | None] = None
@@ -103,6 +104,18 @@ class ReadViewSet(ScopedView, ListModelMixin, RetrieveModelMixin, GenericViewSet
         if self.action == "retrieve" and self.detail_serializer_class is not None:
             return self.detail_serializer_class
         return super().get_serializer_class()
+
+    def get_view_description(self, html: bool = False) -> str:
+        """Return what the address is, in a sentence."""
+        is_one = self.action == "retrieve"
+        return self.sentence_of_one() if is_one else super().get_view_description(html)
+
+    @classmethod
+    def sentence_of_one(cls) -> str:
+        """Return what the address of a row is."""
+        what: Any = cls.queryset.model._meta.verbose_name if cls.queryset is not None else "row"
+        key = cls.lookup_field if cls.lookup_field != "pk" else "id"
+        return cls.one or f"A {what}, by its {key}."
 
     def get_object(self) -> Any:
         """Return the row that the path names; raises NotFound with a sentence."""

@@ -20,6 +20,7 @@ from products.models import Credential, Event, Product
 class ProductViewSet(ReadViewSet):
     """Products that you may see."""
 
+    one = "A product, by its name, with its source."
     queryset = Product.objects.select_related("source")
     serializer_class = ProductSerializer
     filters = ProductFilters
@@ -32,6 +33,7 @@ class ProductViewSet(ReadViewSet):
 class EventViewSet(ReadViewSet):
     """Events of the sources of products that you may see, newest first."""
 
+    one = "An event of a source, with what came of it."
     queryset = Event.objects.select_related("product")
     serializer_class = EventSerializer
     filters = OfProductFilters
@@ -42,6 +44,7 @@ class EventViewSet(ReadViewSet):
 class CredentialViewSet(ReadViewSet):
     """Credentials of products that you may see: names and kinds, never values."""
 
+    one = "A credential: its name and kind, never its value."
     queryset = Credential.objects.all()
     serializer_class = CredentialSerializer
     product_path = None

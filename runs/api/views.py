@@ -62,6 +62,7 @@ class StartBeltView(ScopedView):
 class BeltRunViewSet(ReadViewSet):
     """Belt runs of products that you may see, newest first."""
 
+    one = "A belt run with its job runs, edges, chain and rounds."
     queryset = BeltRun.objects.select_related("belt__product")
     serializer_class = BeltRunSerializer
     detail_serializer_class = BeltRunDetailSerializer
@@ -125,6 +126,7 @@ class BeltRunViewSet(ReadViewSet):
 class JobRunViewSet(ReadViewSet):
     """Job runs of products that you may see, newest first."""
 
+    one = "A job run with its values, attempts and moves."
     queryset = JobRun.objects.select_related("belt_run__belt__product")
     serializer_class = JobRunSerializer
     detail_serializer_class = JobRunDetailSerializer
@@ -169,6 +171,7 @@ class JobRunViewSet(ReadViewSet):
 class AttemptViewSet(ReadViewSet):
     """Attempts of job runs that you may see, newest first."""
 
+    one = "An attempt of a job run: where it ran, how it ended and why."
     queryset = Attempt.objects.all()
     serializer_class = AttemptSerializer
     filters = AttemptFilters
