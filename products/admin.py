@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -13,10 +13,11 @@ from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.views.decorators.debug import sensitive_post_parameters
 
-from products.admin_base import BoundedAdmin, ReadOnlyAdmin
+from products.admin_base import BoundedAdmin, ReadOnlyAdmin, counted
 from products.catalogue import archive_product, restore_product
 from products.credentials import set_value, why_closed
 from products.forms import ConfigurationForm, CredentialForm, SourceForm, TokenForm
+from products.git.access import ANYBODY
 from products.git.urls import shown
 from products.models import (
     ApiToken,
@@ -36,6 +37,7 @@ from products.tokens import issue_token
 
 _MOST_LOOKS = 8
 _SHORT_COMMIT = 12
+_MOST_BOUND = 5
 
 
 # --- Products -------------------------------------------------------------------------------------
@@ -95,13 +97,13 @@ class ProductAdmin(BoundedAdmin):
     def archive_products(self, request: HttpRequest, products: QuerySet[Product]) -> None:
         """Take products out of service."""
         done = sum(archive_product(product) for product in products)
-        self.message_user(request, f"Archived {done} products. What they did stays.")
+        self.message_user(request, f"Archived {counted(done, 'product')}. What was done stays.")
 
     @admin.action(description="Restore from the archive", permissions=["change"])
     def restore_products(self, request: HttpRequest, products: QuerySet[Product]) -> None:
         """Put products into service again."""
         done = sum(restore_product(product) for product in products)
-        self.message_user(request, f"Restored {done} products.")
+        self.message_user(request, f"Restored {counted(done, 'product')}.")
 
     @admin.action(description="Look at the sources now", permissions=["change"])
     def look_now(self, request: HttpRequest, products: QuerySet[Product]) -> None:
@@ -114,10 +116,11 @@ def _look_now(page: BoundedAdmin, request: HttpRequest, sources: QuerySet[Source
     ids = list(sources.values_list("pk", flat=True))
     first, rest = ids[:_MOST_LOOKS], ids[_MOST_LOOKS:]
     made = poll_sources(first)
-    page.message_user(request, f"Looked at {len(first)} sources: {made} new events.")
+    found = counted(made, "new event") if made else "nothing new"
+    page.message_user(request, f"Looked at {counted(len(first), 'source')}: {found}.")
     if rest:
         Source.objects.filter(pk__in=rest).update(due_at=Now())
-        page.message_user(request, f"{len(rest)} more are looked at in a moment.")
+        page.message_user(request, f"{counted(len(rest), 'other source')} will be, in a moment.")
     for source in Source.objects.filter(pk__in=first).exclude(error="").select_related("product"):
         page.message_user(request, f"{source.product}: {source.error}", messages.ERROR)
 
@@ -218,11 +221,24 @@ class CredentialAdmin(BoundedAdmin):
         "changed_at",
         "used_at",
     )
-    list_display = ("name", "kind", "variable", "username", "changed_at", "used_at")
+    list_display = ("name", "kind", "variable", "username", "bound_to", "changed_at", "used_at")
     list_filter = ("kind",)
     search_fields = ("name", "=products__name")
     autocomplete_fields = ("products",)
     readonly_fields = ("created_at", "changed_at", "used_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
+        """Return credentials, with the products that the list names: one query for all."""
+        rows: QuerySet[Credential] = super().get_queryset(request)
+        few = Product.objects.order_by("name")[: _MOST_BOUND + 1]
+        return rows.prefetch_related(Prefetch("products", few, to_attr="bound"))
+
+    @admin.display(description="products")
+    def bound_to(self, credential: Credential) -> str:
+        """Return the names of the first products that may use it."""
+        names = [product.name for product in credential.bound]  # type: ignore[attr-defined]
+        more = " and more" if len(names) > _MOST_BOUND else ""
+        return f"{', '.join(names[:_MOST_BOUND])}{more}" or "none: nobody can use it"
 
     def change_view(
         self,
@@ -242,6 +258,12 @@ class CredentialAdmin(BoundedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Store the credential, and seal its value if one was given."""
         super().save_model(request, obj, form, change)
+        if obj.kind == Credential.Kind.GIT and not obj.username:
+            messages.warning(
+                request,
+                f"The credential {obj.name} has no username, so {ANYBODY!r} is sent. That does for "
+                "tokens of some hosts; for a password, write the account's name.",
+            )
         value = form.cleaned_data["value"]
         if value:
             set_value(obj, value)
@@ -312,6 +334,17 @@ class ConfigurationAdmin(admin.ModelAdmin[Configuration]):
         if Configuration.objects.exists():
             return redirect("admin:products_configuration_change", 1)
         return redirect("admin:products_configuration_add")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Return the form, which offers to add no other row."""
+        context = {**(extra_context or {}), "show_save_and_add_another": False}
+        return super().changeform_view(request, object_id, form_url, context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the row is not there yet."""

@@ -18,6 +18,7 @@ from products.errors import PlatformError, UserError
 from products.keys import KeyRing, UnsealError, key_id_of, key_ring
 from products.models import Credential, Product, Source
 from products.names import variable_of_credential
+from products.ssh_keys import has_passphrase
 
 #: Shorter values cannot be masked in logs without masking half of them.
 SHORTEST_VALUE = 6
@@ -109,6 +110,19 @@ def value_problem(kind: str, value: str) -> str | None:
         return "A password is one line. Take the line end away from its end."
     if kind == Credential.Kind.SSH_KEY and "PRIVATE KEY-----" not in value.split("\n", 1)[0]:
         return "An SSH private key begins with a line like -----BEGIN OPENSSH PRIVATE KEY-----."
+    if kind == Credential.Kind.SSH_KEY and has_passphrase(value):
+        return (
+            "This key has a passphrase, which nobody is there to type. Take it away from a copy of "
+            "the key with: ssh-keygen -p -f FILE"
+        )
+    return None
+
+
+def username_problem(kind: str, username: str) -> str | None:
+    """Return why a credential of that kind cannot have this username, None if it can."""
+    # Reference: RFC 7617, 2: the first colon ends the name.
+    if kind == Credential.Kind.GIT and ":" in username:
+        return "A username has no colon in it: write the password as the value."
     return None
 
 

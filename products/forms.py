@@ -7,13 +7,17 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from products.credentials import LONGEST_VALUE, value_problem
+from products.credentials import LONGEST_VALUE, username_problem, value_problem
 from products.errors import UserError
+from products.git.access import kind_problem
 from products.git.urls import check_url, same_host, same_repository
 from products.models import ApiToken, Configuration, Credential, Source
 from products.names import variable_of_credential, variable_problem
 from products.sources import check_path, forget_sights, look_at_once
 from products.tokens import DEFAULT_DAYS, MAX_DAYS, SCOPES
+
+#: The kinds of credentials that sources are read with.
+_OF_SOURCES = (Credential.Kind.GIT, Credential.Kind.SSH_KEY)
 
 
 class WriteOnlyTextarea(forms.Textarea):
@@ -48,12 +52,35 @@ class CredentialForm(forms.ModelForm[Credential]):
     def clean(self) -> dict[str, Any]:
         """Check what value and variable are together with the rest."""
         given = super().clean() or {}
-        self._check_value(str(given.get("kind", "")), str(given.get("value", "")))
-        name = str(given.get("name", ""))
-        problem = variable_problem(str(given.get("variable")) or variable_of_credential(name))
+        kind = str(given.get("kind", ""))
+        self._check_value(kind, str(given.get("value", "")))
+        self._check_variable(kind, str(given.get("name", "")), str(given.get("variable")))
+        problem = username_problem(kind, str(given.get("username", "")))
+        if problem is not None:
+            self.add_error("username", problem)
+        self._check_sources(kind)
+        return given
+
+    def _check_variable(self, kind: str, name: str, variable: str) -> None:
+        # Those that sources use may be for them alone. A job cannot name one that would be given
+        # in a variable of the platform: belt files are checked for that.
+        if kind in _OF_SOURCES and not variable:
+            return
+        problem = variable_problem(variable or variable_of_credential(name))
         if name and problem is not None:
             self.add_error("variable", problem)
-        return given
+
+    def _check_sources(self, kind: str) -> None:
+        """Refuse a kind that is of no use to a source that has this credential."""
+        if self.instance._state.adding or "kind" not in self.changed_data:
+            return
+        for source in self.instance.sources.select_related("product"):
+            if kind_problem(source.url, self.instance.name, kind) is not None:
+                self.add_error(
+                    "kind",
+                    f"The source of {source.product} is read with this credential as it is. Give "
+                    "the source another one first.",
+                )
 
     def _check_value(self, kind: str, value: str) -> None:
         problem = value_problem(kind, value) if value else None
@@ -127,10 +154,18 @@ class SourceForm(forms.ModelForm[Source]):
         return given
 
     def _check_credential(self, given: dict[str, Any]) -> None:
-        """Refuse a credential that is not for the product; a new one's is asked by the poll."""
-        credential = given.get("credential")
+        """Refuse a credential that is not for the product, or of no use at the address.
+
+        Whether it is for a new product is asked by the poll.
+        """
+        credential, url = given.get("credential"), given.get("url")
+        if credential is None:
+            return
+        problem = kind_problem(url, credential.name, credential.kind) if url else None
+        if problem is not None:
+            self.add_error("credential", problem)
         product_id = getattr(given.get("product"), "pk", None) or self.instance.product_id
-        if credential is None or product_id is None:
+        if product_id is None:
             return
         if not credential.products.filter(pk=product_id).exists():
             self.add_error(

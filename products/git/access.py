@@ -24,7 +24,7 @@ from products.git.urls import GitUrl, parse_url
 
 KNOWN_HOSTS = "known_hosts"
 _CONNECT_S = 15
-_ANYBODY = "git"
+ANYBODY = "git"
 # Git's own protocol of helpers. Reference: https://git-scm.com/docs/gitcredentials
 _HELPER = (
     '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" '
@@ -42,27 +42,42 @@ def open_access(
     SourceUnreachableError for a host that cannot be found or is refused.
     """
     parsed = parse_url(url).fetched()
-    _check_kind(parsed, credential)
+    _check_kind(url, credential)
     addresses = addresses_of(parsed)
     if parsed.scheme == "ssh":
         with tempfile.TemporaryDirectory(prefix="conveyor-git-") as folder:
             command = _ssh(parsed, addresses, Path(folder), credential, mirrors / KNOWN_HOSTS)
             variables = {"GIT_SSH_COMMAND": command, "GIT_SSH_VARIANT": "ssh"}
-            yield str(parsed), Access("ssh", (), variables)
+            yield str(parsed), Access("ssh", (), variables, _name_of(credential))
     elif parsed.scheme == "file":
         yield str(parsed), Access("file")
     else:
         yield str(parsed), _http(parsed, addresses, credential)
 
 
-def _check_kind(parsed: GitUrl, credential: OpenedCredential | None) -> None:
+def kind_problem(url: str, name: str, kind: str) -> str | None:
+    """Return why a credential of this kind lets nobody in at the address, None if it may.
+
+    Raises SourceUrlError for what is no address.
+    """
+    parsed = parse_url(url).fetched()
     wanted = {"https": "git", "http": "git", "ssh": "ssh-key"}.get(parsed.scheme)
-    if credential is None or wanted is None or credential.kind == wanted:
-        return
-    raise SourceCredentialError(
-        f"The credential {credential.name} is of kind {credential.kind}, and {parsed} is read "
-        f"with one of kind {wanted}. Give the source another credential or another address."
+    if wanted is None or kind == wanted:
+        return None
+    return (
+        f"The credential {name} is of kind {kind}, and {parsed} is read with one of kind {wanted}. "
+        "Give the source another credential or another address."
     )
+
+
+def _check_kind(url: str, credential: OpenedCredential | None) -> None:
+    problem = kind_problem(url, credential.name, credential.kind) if credential else None
+    if problem is not None:
+        raise SourceCredentialError(problem)
+
+
+def _name_of(credential: OpenedCredential | None) -> str:
+    return credential.name if credential is not None else ""
 
 
 def _http(parsed: GitUrl, addresses: list[str], credential: OpenedCredential | None) -> Access:
@@ -77,10 +92,10 @@ def _http(parsed: GitUrl, addresses: list[str], credential: OpenedCredential | N
         port = f":{parsed.port}" if parsed.port is not None else ""
         settings.append(f"credential.{parsed.scheme}://{parsed.host}{port}.helper={_HELPER}")
         variables = {
-            "CONVEYOR_GIT_USERNAME": credential.username or _ANYBODY,
+            "CONVEYOR_GIT_USERNAME": credential.username or ANYBODY,
             "CONVEYOR_GIT_PASSWORD": credential.value,
         }
-    return Access(parsed.scheme, tuple(settings), variables)
+    return Access(parsed.scheme, tuple(settings), variables, _name_of(credential))
 
 
 def _ssh(

@@ -52,12 +52,16 @@ _DYING_S = 5.0
 
 
 class GitFailedError(Exception):
-    """Git said no; ``stderr`` is what it wrote, in English."""
+    """Git said no; ``stderr`` is what it wrote, in English.
 
-    def __init__(self, stderr: str, *, timed_out: bool = False) -> None:
+    ``credential`` is the name of the one that it had, empty for none.
+    """
+
+    def __init__(self, stderr: str, *, timed_out: bool = False, credential: str = "") -> None:
         super().__init__(stderr)
         self.stderr = stderr
         self.timed_out = timed_out
+        self.credential = credential
 
 
 class OutputTooLongError(Exception):
@@ -69,12 +73,14 @@ class Access:
     """How git may reach one address: see ``access.open_access``.
 
     ``protocol`` is the only transport allowed, empty for none; ``settings`` are further words of
-    ``git -c``; ``variables`` may hold secrets and are seen by git and its children alone.
+    ``git -c``; ``variables`` may hold secrets and are seen by git and its children alone;
+    ``credential`` is the name of the one that is used, for people.
     """
 
     protocol: str = ""
     settings: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credential: str = ""
 
 
 NO_ACCESS = Access()
@@ -121,7 +127,8 @@ def run_git(
             _kill_tree(process)
             raise
     if process.returncode != 0:
-        raise GitFailedError(complaint.decode(errors="replace"))
+        complaint_text = complaint.decode(errors="replace")
+        raise GitFailedError(complaint_text, credential=access.credential)
     return written
 
 

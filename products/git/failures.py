@@ -10,6 +10,21 @@ from products.git.commands import GitFailedError
 from products.git.errors import RepositoryTooLargeError, SourceUnreachableError
 from products.git.urls import shown
 
+_REFUSED = (
+    r"Authentication failed|could not read (Username|Password)|Permission denied \("
+    r"|requested URL returned error: 40[13]|Invalid username or|Access denied|HTTP Basic"
+)
+_NOT_THERE = (
+    r"not found|requested URL returned error: 404|does not exist|Could not find repository"
+    r"|does not appear to be a git repository|No such file or directory|not a git repository"
+)
+#: What is said instead where the source has a credential.
+_WITH_CREDENTIAL = {
+    _REFUSED: "it refused the credential {name}. See that its username and password, or its key, "
+    "are right and still hold, and that it may read this repository.",
+    _NOT_THERE: "there is no repository at this address, or none that the credential {name} may "
+    "see. Check the address, and what the credential may read.",
+}
 _KNOWN: tuple[tuple[str, str], ...] = (
     (
         r"redirect|requested URL returned error: 30\d",
@@ -17,8 +32,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         "its new address.",
     ),
     (
-        r"Authentication failed|could not read (Username|Password)|Permission denied \("
-        r"|requested URL returned error: 40[13]|Invalid username or|Access denied|HTTP Basic",
+        _REFUSED,
         "it lets nobody in without a credential that it knows. Give the source one of kind git "
         "for https, of kind ssh-key for ssh, and see that it may read this repository.",
     ),
@@ -28,8 +42,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         "known_hosts beside the mirrors, or put the new one into /etc/ssh/ssh_known_hosts.",
     ),
     (
-        r"not found|requested URL returned error: 404|does not exist|Could not find repository"
-        r"|does not appear to be a git repository|No such file or directory|not a git repository",
+        _NOT_THERE,
         "there is no repository at this address, or none that may be seen from here. Check the "
         "address, and give the source a credential if it is private.",
     ),
@@ -98,7 +111,8 @@ def _why(error: GitFailedError, timeout_s: float) -> str:
         return f"it did not answer within {timeout_s:.0f} s. Try again later."
     for pattern, sentence in _KNOWN:
         if re.search(pattern, error.stderr, re.IGNORECASE):
-            return sentence
+            other = _WITH_CREDENTIAL.get(pattern) if error.credential else None
+            return other.format(name=error.credential) if other is not None else sentence
     fatal = _FATAL.search(error.stderr)
     said = shown(fatal[1]) if fatal else "nothing that would tell why"
     plain = "".join(char if char.isprintable() else " " for char in said)

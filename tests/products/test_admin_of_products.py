@@ -205,6 +205,7 @@ def test_a_credential_of_the_admin_reaches_the_job(boss: Client) -> None:
         ({"value": CANARY, "variable": "NOT-ONE"}, "cannot name a variable"),
         ({"value": CANARY, "name": "9lives"}, "9LIVES cannot name a variable"),
         ({"value": CANARY, "name": "path"}, "PATH is the platform"),
+        ({"value": CANARY, "kind": "git", "username": "ada:x"}, "no colon in it"),
     ],
 )
 def test_a_credential_that_no_job_could_use_is_refused(
@@ -223,6 +224,59 @@ def test_another_kind_needs_the_value_again(boss: Client) -> None:
     path = reverse("admin:products_credential_change", args=[credential.pk])
     page = errors_of(boss.post(path, {"name": "token", "kind": "ssh-key", "value": ""}))
     assert "needs its value again" in page
+
+
+def test_the_list_of_credentials_says_who_may_use_them(
+    boss: Client, django_assert_max_num_queries: Any
+) -> None:
+    products = [builders.a_product(f"product-{number}") for number in range(7)]
+    builders.a_credential(name="alone")
+    for number in range(4):
+        builders.a_credential(*products[: 2 + number * 2], name=f"token-{number}")
+    with django_assert_max_num_queries(6):
+        page = errors_of(boss.get(reverse("admin:products_credential_changelist")))
+    assert "none: nobody can use it" in page
+    assert ">product-0, product-1</td>" in page
+    assert page.count("product-4 and more</td>") == 2
+
+
+def test_a_credential_of_sources_may_have_a_name_that_no_variable_may(boss: Client) -> None:
+    given = {"name": "git-login", "kind": "git", "username": "ada", "value": CANARY}
+    assert boss.post(reverse("admin:products_credential_add"), given).status_code == 302
+    given = {**given, "name": "git-other", "variable": "GIT_ASKPASS"}
+    page = errors_of(boss.post(reverse("admin:products_credential_add"), given))
+    assert "GIT_ASKPASS is the platform" in page
+
+
+def test_a_login_without_a_username_is_stored_with_a_warning(boss: Client) -> None:
+    given = {"name": "login", "kind": "git", "value": CANARY}
+    page = errors_of(boss.post(reverse("admin:products_credential_add"), given, follow=True))
+    assert "login has no username" in page
+    assert Credential.objects.get().sealed
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"), [("https://git.example/a", "ssh-key"), ("git@git.example:a", "git")]
+)
+def test_a_source_refuses_a_credential_of_a_kind_that_lets_nobody_in(
+    boss: Client, url: str, kind: str
+) -> None:
+    product = builders.a_product()
+    credential = builders.a_credential(product, kind=kind, name="key")
+    path = reverse("admin:products_product_change", args=[product.pk])
+    page = errors_of(boss.post(path, a_form_of(product, url=url, credential=str(credential.pk))))
+    assert f"key is of kind {kind}" in page
+    assert not Source.objects.exists()
+
+
+def test_a_credential_stays_of_the_kind_that_its_source_needs(boss: Client) -> None:
+    product = builders.a_product("gem")
+    credential = builders.a_credential(product, kind="git", name="login", username="ada")
+    builders.a_source(product, url="https://git.example/a", credential=credential)
+    path = reverse("admin:products_credential_change", args=[credential.pk])
+    given = {"name": "login", "kind": "variable", "value": CANARY, "products": [str(product.pk)]}
+    assert "The source of gem is read with this credential" in errors_of(boss.post(path, given))
+    assert boss.post(path, {**given, "kind": "git"}).status_code == 302
 
 
 def test_a_value_that_cannot_be_opened_is_told_above_its_form(

@@ -5,6 +5,8 @@ import io
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 
@@ -45,6 +47,26 @@ def keys(settings: Any) -> None:
 def with_value(credential: Credential, value: str = VALUE) -> Credential:
     set_value(credential, value)
     return credential
+
+
+def a_private_key(form: str, passphrase: bytes | None) -> str:
+    if form == "OpenSSH" and passphrase:
+        # Only the beginning counts: what makes whole ones is no dependency of ours.
+        begun = b"openssh-key-v1\0\0\0\0\x0aaes256-ctr\0\0\0\x06bcrypt" + bytes(range(90))
+        lines = base64.encodebytes(begun).decode()
+        return f"-----BEGIN {form.upper()} PRIVATE KEY-----\n{lines}-----END {form} -----\n"
+    forms = {
+        "OpenSSH": serialization.PrivateFormat.OpenSSH,
+        "PKCS8": serialization.PrivateFormat.PKCS8,
+        "PEM": serialization.PrivateFormat.TraditionalOpenSSL,
+    }
+    sealed_by = (
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption()
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(serialization.Encoding.PEM, forms[form], sealed_by).decode()
 
 
 def test_a_job_gets_the_credentials_it_names_in_their_order() -> None:
@@ -232,6 +254,18 @@ def test_an_ssh_key_is_given_with_the_line_end_that_ssh_needs() -> None:
     product = a_product()
     with_value(a_credential(product, name="key", kind="ssh-key"), KEY)
     assert open_for_job(product, ["key"])[0].value == KEY + "\n"
+
+
+@pytest.mark.parametrize("form", ["OpenSSH", "PKCS8", "PEM"])
+@pytest.mark.parametrize("passphrase", [None, b"open sesame"])
+def test_a_key_that_wants_a_passphrase_is_refused(form: str, passphrase: bytes | None) -> None:
+    text = a_private_key(form, passphrase)
+    credential = a_credential(a_product(), kind="ssh-key")
+    if passphrase is None:
+        set_value(credential, text)
+        return
+    with pytest.raises(CredentialValueError, match="has a passphrase"):
+        set_value(credential, text)
 
 
 @pytest.mark.parametrize("name", ["deploy-key", "a", "A_b-9", "9lives", "-".join("abc")])

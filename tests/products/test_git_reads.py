@@ -225,17 +225,34 @@ def test_a_private_repository_is_read_with_its_credential(
     assert all(PASSWORD not in asked for asked in server.asked)
 
 
-@pytest.mark.parametrize("credential", [None, a_login("something else")])
+@pytest.mark.parametrize(
+    ("credential", "said"),
+    [
+        (None, "lets nobody in without a credential"),
+        (a_login("something else"), "it refused the credential login"),
+    ],
+)
 def test_a_wrong_or_missing_credential_is_a_sentence_without_it(
-    repository: Repository, credential: OpenedCredential | None
+    repository: Repository, mirrors: Path, credential: OpenedCredential | None, said: str
 ) -> None:
-    repository.commit()
-    with (
-        a_git_server(repository.folder.parent, login=f"ada:{PASSWORD}") as server,
-        pytest.raises(SourceUnreachableError, match="lets nobody in") as refused,
-    ):
-        list_refs(server.url("repository/.git"), credential=credential)
+    commit = repository.commit()
+    with a_git_server(repository.folder.parent, login=f"ada:{PASSWORD}") as server:
+        url = server.url("repository/.git")
+        with pytest.raises(SourceUnreachableError, match=said) as refused:
+            list_refs(url, credential=credential)
+        with pytest.raises(SourceUnreachableError, match=said):
+            ensure_commit(mirrors, url, commit, credential=credential)
     assert "something else" not in str(refused.value)
+
+
+def test_a_repository_that_a_credential_may_not_see_is_told_with_its_name(
+    repository: Repository,
+) -> None:
+    with (
+        a_git_server(repository.folder.parent) as server,
+        pytest.raises(SourceUnreachableError, match="none that the credential login may see"),
+    ):
+        list_refs(server.url("nowhere/.git"), credential=a_login())
 
 
 def test_ssh_gets_the_key_in_a_private_file_and_nothing_else(
