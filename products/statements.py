@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import CharField, Expression, Field, Model, QuerySet, TextField, UUIDField
 from django.db.models.constants import OnConflict
@@ -41,6 +43,16 @@ def keep_plans() -> None:
         options = connection.settings_dict["OPTIONS"]
         if options.setdefault("server_side_binding", True):
             options.setdefault("prepare_threshold", _PLANNED_AFTER)
+
+
+def preload() -> None:
+    """Make what all connections of a process share, so that children which it forks share it too.
+
+    Opens no connection.
+    """
+    if connection.vendor == "postgresql":
+        adapters = import_module("django.db.backends.postgresql.psycopg_any")
+        adapters.get_adapters_template(settings.USE_TZ, connection.timezone)
 
 
 #: The moment of a statement: one object, since making one costs as much as executing it.

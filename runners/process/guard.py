@@ -17,6 +17,12 @@ SECRET_VARIABLES = (
     "CONVEYOR_SECRET_KEY",
 )
 
+#: Sizes of the pieces that holes in the memory are filled with, in bytes, and the most in all.
+_PIECES = tuple(2**power for power in range(16, 3, -1))
+_MOST_FILLED = 16 * 1024 * 1024
+#: No hole is as large, and it is still less than what the C library has by a mapping of its own.
+_LARGER_THAN_HOLES = 120 * 1024
+
 #: Seconds since the machine started, counting those in which it slept.
 now = kernel.boot_now
 
@@ -54,7 +60,30 @@ def settle_memory() -> None:
     left is never looked at again by the collector, which would write to it.
     """
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    library = ctypes.CDLL(None)
+    trim = getattr(library, "malloc_trim", None)
     if trim is not None:
         trim(0)
+        _fill_holes(library)
     gc.freeze()
+
+
+def _fill_holes(library: ctypes.CDLL) -> None:
+    """Use up what is free between the pieces of memory that the C library has given away.
+
+    A child that was given such a hole would write to a page that it shares, and to many more in
+    which the library keeps its list of holes. So it gets fresh pages, one beside the other.
+    """
+    malloc, free = library.malloc, library.free
+    malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    free.restype, free.argtypes = None, [ctypes.c_void_p]
+    # What is given now is where all holes end.
+    edge = malloc(_LARGER_THAN_HOLES)
+    free(edge)
+    left = _MOST_FILLED
+    for size in _PIECES:
+        piece = malloc(size)
+        while piece and piece < edge and left > 0:
+            left -= size
+            piece = malloc(size)
+        free(piece)

@@ -22,6 +22,7 @@ from products.statements import (
     SelectOne,
     columns_of,
     insert_rows,
+    preload,
     update_where,
 )
 from tests import builders
@@ -140,6 +141,11 @@ def test_they_are_seen_by_whoever_watches_the_connection() -> None:
         names.rows()
         update_where(Product, {"name": "none"}, {"description": "new"})
     assert [each["sql"].split()[0] for each in watched] == ["SELECT", "UPDATE"]
+
+
+def test_what_connections_share_is_made_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "connect", lambda: pytest.fail("it connects"))
+    preload()
 
 
 @pytest.mark.django_db(transaction=True)

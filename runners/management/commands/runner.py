@@ -14,6 +14,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from products import statements
 from products.errors import ConveyorError
 from products.keys import key_ring
 from products.names import QUEUE_PATTERN
@@ -95,6 +96,7 @@ class Command(BaseCommand):
             plan = make_plan(options)
         except (ConveyorError, OSError) as error:
             raise CommandError(str(error)) from error
+        statements.preload()
         _start_embedded_queue()
         sys.exit(Parent(plan).run())
 
