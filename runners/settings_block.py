@@ -6,6 +6,7 @@ Why each is as it is: docs/decisions/0002-runner-processes.md.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,10 +84,32 @@ def queue_of(name: str) -> Queue:
 
 
 def job_path() -> str:
-    """Return the PATH of jobs whose fleet sets none: the system's folders, or a user's own."""
+    """Return the PATH of jobs whose fleet sets none: the system's folders, or a user's own.
+
+    Without the folders that the user may not look into.
+    """
     if os.geteuid() == 0:
         return SYSTEM_PATH
-    return os.environ.get("PATH", "") or SYSTEM_PATH
+    closed = closed_to_jobs()
+    folders = [each for each in os.environ.get("PATH", "").split(":") if each not in closed]
+    return ":".join(folders) or SYSTEM_PATH
+
+
+def closed_to_jobs() -> list[str]:
+    """Return the folders that are left out of the PATH of jobs, as of a PATH that root left."""
+    if os.geteuid() == 0:
+        return []
+    return [each for each in os.environ.get("PATH", "").split(":") if _is_closed(each)]
+
+
+def _is_closed(folder: str) -> bool:
+    try:
+        is_folder = stat.S_ISDIR(os.stat(folder).st_mode)  # noqa: PTH116 - an entry, no Path yet
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return is_folder and not os.access(folder, os.X_OK)
 
 
 def work_dir() -> Path:

@@ -148,6 +148,9 @@ def shown_for(path: str) -> tuple[str, ...]:
         if not folder.is_absolute() or not folder.is_dir():
             continue
         for needed in (folder, (folder / "python3").resolve().parent):
+            if not os.access(needed, os.X_OK):
+                # A Python of another user's, which is none for this one's jobs.
+                continue
             for chosen in _needed_for(needed):
                 _add(found, chosen)
     return tuple(found)
@@ -167,7 +170,8 @@ def _needed_for(folder: Path) -> list[str]:
         return [str(folder)]
     if (prefix / "pyvenv.cfg").is_file():
         return _parts(prefix, _VIRTUAL_ENVIRONMENT)
-    home = Path.home()
+    # "~" for a user without an account, as in containers.
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path's own raises then
     if home.is_relative_to(prefix) or len(prefix.parts) < _SHALLOWEST_PREFIX:
         return [str(folder)]
     if prefix.parent == home and prefix.name.startswith(".") and folder.name != "shims":

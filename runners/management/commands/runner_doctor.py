@@ -24,11 +24,11 @@ from products.keys import key_ring
 from products.shared_settings import KEYS, QUEUE, unshared_settings
 from runners.broker import broker_url
 from runners.executor.isolation import detect
-from runners.management.commands.runner import user_id_range
+from runners.management.commands.runner import CLOSED, user_id_range
 from runners.models import Runner
 from runners.process.places import prepare_places
 from runners.process.users import JOB_UIDS, choose_slots
-from runners.settings_block import job_path, transport_options, work_dir
+from runners.settings_block import closed_to_jobs, job_path, transport_options, work_dir
 
 _PATIENCE_S = 3
 _ROOM_MIB = 512
@@ -133,6 +133,7 @@ def _place(uids: tuple[int, int]) -> Found:
     lines = [
         f"ok: This machine is {socket.gethostname()}; the user is {os.geteuid()}.",
         f"{_mark(roomy)}: The work folder {folder} has {free_mib} MiB free.",
+        *(f"no: {CLOSED % closed}" for closed in closed_to_jobs()),
         *report.sentences,
         f"{_mark(isolated)}: Isolation of jobs would be {report.level}.",
     ]

@@ -1,0 +1,114 @@
+"""What a runner of an ordinary user tells of folders that are not that user's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from runners.process.places import prepare_places
+from tests.own_database import REPOSITORY
+
+#: The interpreter of these tests may lie where only its owner may look.
+PYTHON = "/usr/bin/python3"
+USER = 300_000 + os.getpid()
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes of other users"),
+]
+
+
+def version_of_python() -> str:
+    code = "import sys; print(*sys.version_info[:2])"
+    try:
+        done = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def open_folder(folder: Path) -> Path:
+    """A folder that others may enter, with ``data`` of the user's own in it."""
+    if version_of_python() != "{} {}".format(*sys.version_info[:2]):
+        pytest.skip(f"{PYTHON} is no Python of this version")
+    folder.chmod(0o755)
+    (folder / "data").mkdir()
+    os.chown(folder / "data", USER, USER)
+    return folder
+
+
+def manage_as_user(
+    command: str, open_folder: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PYTHON, "-B", "manage.py", command],
+        cwd=REPOSITORY,
+        env={
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "CONVEYOR_DATA_DIR": str(open_folder / "data"),
+            "CONVEYOR_WORK_DIR": str(open_folder / "data" / "work"),
+            "CONVEYOR_BROKER_URL": "memory://",
+            **environment,
+        },
+        user=USER,
+        group=USER,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_folder_of_path_that_is_closed_to_the_user_is_left_out_and_named(
+    open_folder: Path,
+) -> None:
+    (open_folder / "home" / "bin").mkdir(parents=True)
+    (open_folder / "home").chmod(0o700)
+    (open_folder / "closed").mkdir(mode=0o700)
+    path = f"{open_folder}/home/bin:{open_folder}/closed:/usr/bin:/bin"
+    checked = manage_as_user("runner_doctor", open_folder, PATH=path)
+    started = manage_as_user("runner", open_folder, PATH=path)
+    for folder in (open_folder / "home" / "bin", open_folder / "closed"):
+        told = f"The folder {folder} is left out of the PATH of jobs: this user may not look into"
+        assert f"no: {told}" in checked.stdout
+        assert told in started.stderr
+    assert "ok: `true` works in a job." in checked.stdout
+    # It came as far as the database, which has no tables.
+    assert "manage.py migrate" in started.stderr
+    assert "Errno" not in checked.stdout + checked.stderr + started.stderr
+
+
+@pytest.mark.parametrize("command", ["runner", "runner_doctor"])
+@pytest.mark.parametrize("part", ["", "/.locks"])
+def test_another_users_work_folder_is_told_with_its_owner(
+    open_folder: Path, command: str, part: str
+) -> None:
+    work = open_folder / "work"
+    prepare_places(work)
+    if part:
+        os.chown(work, USER, USER)
+    done = manage_as_user(command, open_folder, CONVEYOR_WORK_DIR=str(work))
+    what = f"{work}{part}" if part else "it"
+    assert (
+        f"The work folder {work} cannot be used: {what} belongs to the user root, and the user "
+        f"{USER} may not work in it. Start the runner as the user root, or set CONVEYOR_WORK_DIR "
+        "to a folder in which this runner's user may write."
+    ) in done.stdout + done.stderr
+    assert done.returncode == 1
+
+
+def test_a_work_folder_that_may_not_be_made_is_told_with_who_may(open_folder: Path) -> None:
+    work = open_folder / "deep" / "work"
+    done = manage_as_user("runner", open_folder, CONVEYOR_WORK_DIR=str(work))
+    assert (
+        f"The work folder {work} cannot be used: the user {USER} may not make it in {open_folder} "
+        "of the user root. Make it, or set CONVEYOR_WORK_DIR"
+    ) in done.stderr
