@@ -44,7 +44,7 @@ class RepositoryTooLargeError(UserError):
         super().__init__(
             f"The repository {shown_url} needs more than {limit / 1024**2:,.0f} MiB on a machine, "
             "the most that one may have. Take large files out of its history, or have an "
-            "administrator raise the limit: admin, Configuration, Repository limit bytes."
+            "administrator raise the limit: admin, Configuration, Repository limit."
         )
 
 

@@ -10,7 +10,7 @@ from products.configuration import current
 from products.git.allowance import Allowance
 
 _MORE_TIME = (
-    "If it needs longer, an administrator can allow that: admin, Configuration, Read timeout s."
+    "If it needs longer, an administrator can allow that: admin, Configuration, Read timeout."
 )
 
 

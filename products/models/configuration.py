@@ -17,42 +17,82 @@ class Configuration(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     public_url = models.URLField(
-        blank=True, default="", help_text="Empty means CONVEYOR_PUBLIC_URL."
+        "public URL",
+        blank=True,
+        default="",
+        help_text="How people reach the pages. Empty means CONVEYOR_PUBLIC_URL.",
     )
-    default_queue = models.CharField(max_length=63, default="default", validators=[validate_queue])
+    default_queue = models.CharField(
+        max_length=63,
+        default="default",
+        validators=[validate_queue],
+        help_text="Of jobs that name no queue.",
+    )
     default_timeout_s = models.PositiveIntegerField(
-        default=3600, validators=[MinValueValidator(1)], help_text="Of a job, in seconds."
+        "default timeout (seconds)",
+        default=3600,
+        validators=[MinValueValidator(1)],
+        help_text="A job that names no timeout may run for so long.",
     )
-    max_timeout_s = models.PositiveIntegerField(default=86400)
+    max_timeout_s = models.PositiveIntegerField(
+        "longest timeout (seconds)",
+        default=86400,
+        help_text="No job runs for longer, whatever its belt file says.",
+    )
     queue_limit_s = models.PositiveIntegerField(
-        default=86400, help_text="A job queued for longer than so many seconds ends as errored."
+        "queue limit (seconds)",
+        default=86400,
+        help_text="A job that is queued for longer ends as errored.",
     )
     poll_interval_s = models.PositiveIntegerField(
-        default=30, help_text="How often a source is looked at, in seconds."
+        "poll interval (seconds)",
+        default=30,
+        help_text="So long after one look at a source it is looked at again.",
     )
     allow_local_sources = models.BooleanField(
-        default=False, help_text="Allow sources that are paths on the orchestrator's machine."
+        default=False,
+        help_text=(
+            "Allow sources on the machine that reads them: paths of its disk, and addresses that "
+            "lead to itself, such as https://localhost and 127.0.0.1. Whoever may name a source "
+            "can then read repositories there."
+        ),
     )
     allow_http_sources = models.BooleanField(
         default=False, help_text="Allow sources over plain http, without any protection."
     )
     read_timeout_s = models.PositiveIntegerField(
+        "read timeout (seconds)",
         default=60,
         db_default=60,
         validators=[MinValueValidator(1)],
-        help_text="Reading a belt file from its repository may take so many seconds.",
+        help_text="Reading a belt file from its repository may take so long.",
     )
     repository_limit_bytes = models.PositiveBigIntegerField(
+        "repository limit (bytes)",
         default=8 * 1024**3,
         db_default=8 * 1024**3,
         validators=[MinValueValidator(1024**2)],
-        help_text="A repository may have so many bytes on the disk of each machine.",
+        help_text="A repository may take so much on the disk of each machine.",
     )
-    max_chain_depth = models.PositiveIntegerField(default=10)
-    max_runs_per_root = models.PositiveIntegerField(default=500)
-    log_limit_bytes = models.PositiveBigIntegerField(default=64 * 1024 * 1024)
+    max_chain_depth = models.PositiveIntegerField(
+        "longest chain (hops)",
+        default=10,
+        help_text="From the belt run where it began; a belt that is further away is not started.",
+    )
+    max_runs_per_root = models.PositiveIntegerField(
+        "largest chain (belt runs)",
+        default=500,
+        help_text="All that one belt run may lead to, with itself; no more are started.",
+    )
+    log_limit_bytes = models.PositiveBigIntegerField(
+        "log limit (bytes)",
+        default=64 * 1024 * 1024,
+        help_text="Of an attempt; what a job writes beyond is left out, and the log says so.",
+    )
     retention_days = models.PositiveIntegerField(
-        default=90, help_text="Belt runs that ended longer ago are removed; 0 keeps all."
+        "retention (days)",
+        default=90,
+        help_text="Belt runs that ended longer ago are removed; 0 keeps all.",
     )
 
     class Meta:

@@ -29,7 +29,10 @@ class Source(models.Model):
     )
     poll = models.BooleanField(default=True, help_text="Look for new commits by itself.")
     poll_interval_s = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Seconds; empty means the site's default."
+        "poll interval (seconds)",
+        null=True,
+        blank=True,
+        help_text="Empty means the site's default.",
     )
     default_branch = models.CharField(max_length=255, blank=True, default="")
     head_commit = models.CharField(max_length=64, blank=True, default="")

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from belts.models import Job
-from products.models import ApiToken, Credential, Product
+from products.models import ApiToken, Configuration, Credential, Product
 from products.tokens import authenticate
 from runs.models import BeltRun, JobRun
 from tests import builders
@@ -185,6 +185,16 @@ def test_the_configuration_is_one_row(boss: Client) -> None:
     response = boss.get(reverse("admin:products_configuration_changelist"), follow=True)
     assert response.status_code == 200
     assert "Default queue" in response.content.decode()
+
+
+def test_each_field_of_the_configuration_says_what_it_is_and_in_which_unit(boss: Client) -> None:
+    page = boss.get(reverse("admin:products_configuration_add")).content.decode()
+    assert "Default timeout (seconds)" in page
+    assert "https://localhost" in page
+    assert "_addanother" not in page
+    for field in Configuration._meta.fields:
+        assert field.help_text or not field.editable, field.name
+        assert str(field.verbose_name).split()[-1] not in ("s", "bytes", "days", "root"), field
 
 
 def test_a_runner_is_asked_to_drain(boss: Client) -> None:

@@ -161,11 +161,12 @@ def test_sources_are_looked_at_now_and_what_fails_is_said(
     poll_source(source.pk)
     repository.commit("two")
     said = act(boss, "source", "look_now", source, missing)
-    assert said[0] == "Looked at 2 sources: 1 new events."
+    assert said[0] == "Looked at 2 sources: 1 new event."
     assert "there is no repository at this address" in said[1]
     assert Event.objects.get().product == source.product
     repository.commit("three")
-    assert "1 new events" in act(boss, "product", "look_now", source.product)[0]
+    said = act(boss, "product", "look_now", source.product)
+    assert said[0] == "Looked at 1 source: 1 new event."
 
 
 def test_products_are_archived_and_restored_and_never_deleted(boss: Client) -> None:

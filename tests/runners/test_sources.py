@@ -80,7 +80,7 @@ def test_a_repository_that_is_too_large_fails_the_job_with_product_limit_and_way
     said = str(failed.value)
     assert f"The source of the product {run.belt.product.name} could not be fetched" in said
     assert "more than 1 MiB" in said
-    assert "admin, Configuration, Repository limit bytes" in said
+    assert "admin, Configuration, Repository limit" in said
 
     Configuration.objects.update(repository_limit_bytes=8 * MIB)
     assert Path(checkout_for(run, place).mirror_path).is_dir()
