@@ -27,9 +27,11 @@ from runners.process.parent import Parent
 from runners.process.places import own_place, prepare_places, take_name
 from runners.process.plan import RunnerPlan
 from runners.process.users import JOB_UIDS, choose_slots
-from runners.settings_block import job_path, work_dir
+from runners.settings_block import closed_to_jobs, job_path, work_dir
 
 logger = logging.getLogger(__name__)
+
+CLOSED = "The folder %s is left out of the PATH of jobs: this user may not look into it."
 
 _DRAIN_LIMIT_S = 600.0
 _NAME_MAX = 200
@@ -115,9 +117,10 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
     own = own_place(folder, name)
     uids = options["job_uids"] if os.geteuid() == 0 else None
     slots = choose_slots(folder, options["slots"], uids)
-    isolation, report = choose_isolation(
-        own, slots[0].uid, path=job_path(), wanted=options["isolation"]
-    )
+    path = job_path()
+    for closed in closed_to_jobs():
+        logger.warning(CLOSED, closed)
+    isolation, report = choose_isolation(own, slots[0].uid, path=path, wanted=options["isolation"])
     return RunnerPlan(
         name=name,
         host=host,
@@ -128,7 +131,7 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
         isolation=isolation,
         isolation_report=tuple(report),
         work_dir=own,
-        job_path=job_path(),
+        job_path=path,
         drain_limit_s=options["drain_limit"],
         times=settings.CONVEYOR_TIMES,
     )
