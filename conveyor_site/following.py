@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from belts.spec.names import visible
 from runners.querysets import served_queues
 from runs.chains import state_of, whole_chain
-from runs.durations import in_words
+from runs.durations import length_of
 from runs.log_display import LogDisplay
 from runs.logs import read_log
 from runs.models import Attempt, BeltRun, JobRun
@@ -144,7 +144,7 @@ def _label(job_run: JobRun) -> str:
 def _took(job_run: JobRun) -> str:
     if job_run.started_at is None or job_run.finished_at is None:
         return ""
-    return f" in {in_words((job_run.finished_at - job_run.started_at).total_seconds())}"
+    return f" in {length_of(job_run)}"
 
 
 def _why(job_run: JobRun) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -69,11 +69,15 @@ def lose_expired_attempts(limit: int = 200) -> int:
     grace = timedelta(seconds=settings.CONVEYOR_TIMES["lost_grace"])
     expired = Attempt.objects.filter(active_key__isnull=False, lease_until__lt=Now() - grace)
 
-    def lose(attempt_id: UUID, name: str) -> bool:
-        message = f"The runner {name} was lost: its lease was not renewed in time."
+    lease = timedelta(seconds=settings.CONVEYOR_TIMES["lease"])
+
+    def lose(attempt_id: UUID, name: str, lease_until: datetime) -> bool:
+        heard = f"{lease_until - lease:%Y-%m-%d %H:%M:%S} UTC"
+        message = f"The runner {name} was lost: its lease was not renewed after {heard}."
         return lose_attempt(attempt_id, message)
 
-    return _sweep(expired.order_by("lease_until").values_list("id", "runner_name"), limit, lose)
+    rows = expired.order_by("lease_until").values_list("id", "runner_name", "lease_until")
+    return _sweep(rows, limit, lose)
 
 
 def end_overdue_attempts(limit: int = 200) -> int:

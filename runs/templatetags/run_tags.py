@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from runs.durations import in_words
+from runs.durations import in_words, length_of
 from runs.sentences import why
 
 register = template.Library()
@@ -48,7 +48,7 @@ def took(row: Any) -> SafeString | str:
     if row.started_at is None:
         return ""
     if row.finished_at is not None:
-        return in_words((row.finished_at - row.started_at).total_seconds())
+        return length_of(row)
     return format_html(
         '<time data-since="{}">{}</time>',
         row.started_at.isoformat(timespec="milliseconds"),

@@ -53,6 +53,15 @@ def test_a_run_is_told_with_its_log_line_by_line_and_its_end() -> None:
     ]
 
 
+def test_of_a_job_whose_runner_was_lost_it_is_told_that_it_took_no_longer() -> None:
+    run = a_run("gem", "errored")
+    JobRun.objects.filter(belt_run=run).update(reason="runner-lost", message="It was lost.")
+
+    _, lines = followed(run)
+
+    assert "gem.build.compile errored in at most 1 s: It was lost." in lines
+
+
 def test_a_log_cannot_command_the_terminal() -> None:
     run = a_run("gem")
     ended_attempt(run, b"\x1b]0;title\x07\x1b[2Jplain \x1b[31mred\x1b[0m\x08\n\xff\n")

@@ -10,8 +10,9 @@ from django.test import Client, override_settings
 from runs.chains import state_of, whole_chain
 from runs.durations import in_words
 from runs.models import BeltRun, JobRun
+from runs.reaper import lose_expired_attempts
 from tests import builders
-from tests.engine import Worker, job_of, publish_text, start_text, states
+from tests.engine import Worker, job_of, pass_time, publish_text, start_text, states
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -160,6 +161,14 @@ def test_times_are_shown_with_their_zone(reader: Client, run: BeltRun) -> None:
     assert re.search(r"<time [^>]*>\d\d:\d\d:\d\d UTC</time>", page)
     with override_settings(TIME_ZONE="Europe/Vienna"):
         assert re.search(r"<time [^>]*>\d\d:\d\d:\d\d CES?T</time>", page_of(reader, run))
+
+
+def test_of_a_lost_attempt_it_is_said_that_it_took_no_longer(reader: Client, run: BeltRun) -> None:
+    Worker().begun(run, "compile")
+    pass_time(110)
+    assert lose_expired_attempts() == 1
+    page = page_of(reader, job_of(run, "compile"))
+    assert re.findall(r"at most 1 min 5\d s", page), page
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 
 import pytest
 from django.db.models.functions import Now
@@ -60,10 +61,16 @@ def test_an_attempt_is_lost_once_its_lease_and_the_grace_are_over() -> None:
     pass_time(70)
     assert lose_expired_attempts() == 0
     pass_time(6)
+    heard = attempt(attempt_id).claimed_at
     assert lose_expired_attempts() == 1
     row = job_of(run, "compile")
     assert (row.state, row.reason) == ("errored", "runner-lost")
-    assert row.message == "The runner r1 was lost: its lease was not renewed in time."
+    told = re.fullmatch(
+        r"The runner r1 was lost: its lease was not renewed after (.+) UTC\.", row.message
+    )
+    assert told
+    renewed = datetime.fromisoformat(f"{told[1]}+00:00")
+    assert abs(renewed - heard) < timedelta(seconds=5)
     assert attempt(attempt_id).state == "errored"
     assert (states(run)["check"], state(run)) == ("skipped", "errored")
     assert lose_expired_attempts() == 0
