@@ -143,6 +143,8 @@ LOGOUT_REDIRECT_URL = "/login/"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
+# Django writes instants without their zone.
+FORMAT_MODULE_PATH = ["conveyor_site.formats"]
 STATIC_URL = "/static/"
 STATIC_ROOT = CONVEYOR_DATA_DIR / "static"
 # Empty unless collectstatic fills it; WhiteNoise warns of a folder that is not there.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -203,3 +204,12 @@ def test_a_runner_is_asked_to_drain(boss: Client) -> None:
     boss.post(reverse("admin:runners_runner_changelist"), given)
     runner.refresh_from_db()
     assert runner.drain_requested_at is not None
+
+
+def test_times_say_their_zone(boss: Client) -> None:
+    Product.objects.create(name="old")
+    Product.objects.update(created_at=datetime(2026, 3, 1, 15, 4, 5, tzinfo=UTC))
+    product = Product.objects.get()
+    page = boss.get(reverse("admin:products_product_change", args=[product.pk])).content.decode()
+    assert "1 Mar 2026 15:04:05 UTC" in page
+    assert "All times are UTC" in page
