@@ -32,7 +32,7 @@ from belts.neighbours import renew_source_warnings
 from belts.ownership import detach
 from belts.spec.problems import Problem, render_text
 from products.admin import ProductAdmin, SourceAdmin
-from products.admin_base import ReadOnlyAdmin, counted
+from products.admin_base import DottedSearch, ReadOnlyAdmin, counted
 from products.models import Product, Source
 
 _JOB_FIELDS = (
@@ -168,7 +168,7 @@ def _is_of_a_file(belt: Any) -> bool:
 
 
 @admin.register(Belt)
-class BeltAdmin(DefinitionRowAdmin):
+class BeltAdmin(DottedSearch, DefinitionRowAdmin):
     """Belts with their jobs."""
 
     form = BeltForm
@@ -218,7 +218,7 @@ class BeltAdmin(DefinitionRowAdmin):
 
 
 @admin.register(Job)
-class JobAdmin(DefinitionRowAdmin):
+class JobAdmin(DottedSearch, DefinitionRowAdmin):
     """Jobs of all belts."""
 
     form = JobForm

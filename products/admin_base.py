@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db import IntegrityError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
@@ -65,6 +65,21 @@ class BoundedAdmin(admin.ModelAdmin[Any]):
         messages.error(request, _IN_USE)
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         return HttpResponseRedirect(reverse(f"admin:{name}_changelist"))
+
+
+class DottedSearch(BoundedAdmin):
+    """Lists that are searched by names as people write them: product.belt, product.belt.job."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the rows that are found by the words, or by what their dots are between."""
+        found, twice = super().get_search_results(request, queryset, search_term)
+        if "." not in search_term:
+            return found, twice
+        parts = search_term.replace(".", " ")
+        named, named_twice = super().get_search_results(request, queryset, parts)
+        return found | named, twice or named_twice
 
 
 class ReadOnlyAdmin(BoundedAdmin):

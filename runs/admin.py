@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from products.admin_base import ReadOnlyAdmin
+from products.admin_base import DottedSearch, ReadOnlyAdmin
 from runs.models import (
     Attempt,
     BeltRun,
@@ -21,25 +21,37 @@ from runs.models import (
     Supplier,
 )
 
+_SHORT_COMMIT = 12
+
 
 @admin.register(BeltRun)
-class BeltRunAdmin(ReadOnlyAdmin):
+class BeltRunAdmin(DottedSearch, ReadOnlyAdmin):
     """Belt runs, newest first."""
 
-    list_display = ("__str__", "state", "cause", "branch", "commit", "created_at", "finished_at")
+    list_display = ("__str__", "state", "cause", "branch", "short", "created_at", "finished_at")
     list_filter = ("state",)
     list_select_related = ("belt__product",)
     search_fields = ("=belt__product__name", "=belt__name", "=commit")
 
+    @admin.display(description="commit")
+    def short(self, run: BeltRun) -> str:
+        """Return the short commit."""
+        return run.commit[:_SHORT_COMMIT]
+
 
 @admin.register(JobRun)
-class JobRunAdmin(ReadOnlyAdmin):
+class JobRunAdmin(DottedSearch, ReadOnlyAdmin):
     """Job runs, newest first."""
 
     list_display = ("__str__", "state", "reason", "message", "queue", "queued_at", "finished_at")
     list_filter = ("state",)
     list_select_related = ("belt_run__belt__product",)
-    search_fields = ("=name", "=belt_run__belt__product__name", "=queue")
+    search_fields = (
+        "=name",
+        "=belt_run__belt__product__name",
+        "=belt_run__belt__name",
+        "=queue",
+    )
     ordering = ("-id",)
 
 
@@ -82,10 +94,15 @@ class EdgeAdmin(ReadOnlyAdmin):
 class RunEventAdmin(ReadOnlyAdmin):
     """Every move of every run."""
 
-    list_display = ("at", "belt_run", "job_run", "old", "new", "reason", "by", "message")
+    list_display = ("at", "about", "old", "new", "reason", "by", "message")
     list_filter = ("new",)
     list_select_related = ("belt_run__belt__product", "job_run__belt_run__belt__product")
     ordering = ("-id",)
+
+    @admin.display(description="run")
+    def about(self, event: RunEvent) -> str:
+        """Return the job run that moved, or the belt run."""
+        return str(event.job_run or event.belt_run)
 
 
 @admin.register(Output)
