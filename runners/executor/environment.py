@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import pwd
 from collections.abc import Mapping
-from functools import cache
 
+from runners.executor.accounts import user_name
 from runners.executor.outputs import FILE
 from runners.executor.shapes import JobAssignment
 from runners.executor.workspace import OURS_TOO, Workspace
 
-_USER = "conveyor-job"
-
 
 def base_environment(assignment: JobAssignment, workspace: Workspace) -> dict[str, str]:
     """Return what every stage gets and nobody may override: folders, PATH, the attempt's cookie."""
-    user = _user_name(assignment.isolation.uid)
+    user = user_name(assignment.isolation.uid)
     return {
         "PATH": assignment.path,
         "HOME": workspace.folder("home"),
@@ -57,13 +54,3 @@ def _locale(chosen: Mapping[str, str]) -> dict[str, str]:
     if any(name == "LANG" or name.startswith("LC_") for name in chosen):
         return {}
     return {"LC_CTYPE": "C.UTF-8"}
-
-
-@cache
-def _user_name(uid: int | None) -> str:
-    if uid is None:
-        return _USER
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return _USER

@@ -29,6 +29,11 @@ from runners.supervisor.processes import owned_by
 
 PROBES = ("true", "git --version", "python3 --version")
 _PROBE_S = 10.0
+_NO_ACCOUNT = (
+    "So ssh, git over ssh and `whoami` refuse to work in them, and credentials of kind ssh key are "
+    "of no use there. Install bubblewrap, let the runner mount (CAP_SYS_ADMIN) or, if it is not "
+    "root, give its own user an account."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ def detect(
             facts.append(found)
             if found.holds:
                 break
+        facts.append(prober.try_account(isolation))
         facts.extend(prober.try_command(isolation, probe) for probe in PROBES)
     return IsolationReport(isolation, tuple(facts))
 
@@ -157,6 +163,13 @@ class _Prober:
         if result.outcome == "succeeded":
             return Fact(True, f"Isolation level {name} works.")
         return Fact(False, f"Isolation level {name} does not work: {_why(result, text)}")
+
+    def try_account(self, isolation: Isolation) -> Fact:
+        """Return whether the user of a job at that level has an account, and what follows."""
+        result, text = self._run(isolation, "id -un")
+        if result.outcome == "succeeded":
+            return Fact(True, f"Jobs have an account ({text}), without which ssh refuses to work.")
+        return Fact(False, f"Jobs have no account. {_NO_ACCOUNT} {_why(result, text)}")
 
     def try_command(self, isolation: Isolation, command: str) -> Fact:
         """Return whether a command works for a job at that level, with its first line."""

@@ -135,7 +135,7 @@ class _Attempt:
     def run(self) -> Verdict:
         """Return the verdict on checkout, commands, outputs and post-run."""
         try:
-            plan = StagePlan(self._assignment, self._workspace)
+            plan = StagePlan(self._assignment, self._workspace, self._accounts())
             refused = self._prepare(plan) or self._interruption()
             main = plan.main()
         except SetupError as error:
@@ -149,6 +149,13 @@ class _Attempt:
         end = self._supervised.run(main)
         verdict = judge_main(end, self._collect(end), self._assignment)
         return self._post_run(plan, verdict)
+
+    def _accounts(self) -> str:
+        return self._supervised.accounts.folder_for(
+            self._assignment.isolation,
+            work_dir=self._assignment.work_dir,
+            home=self._workspace.folder("home"),
+        )
 
     def _prepare(self, plan: StagePlan) -> Verdict | None:
         checkout = self._assignment.checkout

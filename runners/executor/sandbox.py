@@ -10,6 +10,7 @@ from pathlib import Path
 from runners.executor.shapes import Isolation
 from runners.executor.workspace import FOLDERS
 from runners.supervisor.mounts import Mount
+from runners.supervisor.namespaces import ACCOUNT_FILES
 
 # Folders of the operating system; the rest of the machine is not there at all.
 _SYSTEM = ("/usr", "/etc", "/opt")
@@ -51,15 +52,26 @@ _SHALLOWEST_PREFIX = 3  # "/", the folder of a disk, the folder in it
 
 
 def view(
-    isolation: Isolation, *, work_dir: str, own: str, readable: Iterable[str] = ()
+    isolation: Isolation,
+    *,
+    work_dir: str,
+    own: str,
+    accounts: str = "",
+    readable: Iterable[str] = (),
 ) -> tuple[Mount, ...]:
     """Return what a sandbox of the attempt whose folder is ``own`` shows.
 
+    ``accounts`` is the folder of files that lie over the machine's accounts, if there is one;
     ``readable`` are further paths, read-only. Of ``own`` only the folders within are shown, each
     by itself: whoever could write there could put a symlink in the place of one, which the next
     stage of the attempt would show instead.
     """
     mounts = list(_system())
+    if accounts:
+        names = ACCOUNT_FILES
+        mounts += [
+            Mount("read-only", f"{_SETTINGS}/{each}", f"{accounts}/{each}") for each in names
+        ]
     mounts += [Mount("proc", "/proc"), Mount("dev", "/dev"), Mount("empty", "/run")]
     mounts += _resolver()
     mounts += [Mount("folder", _VAR_TMP), Mount("writable", _TMP, f"{own}{_TMP}")]

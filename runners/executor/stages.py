@@ -27,13 +27,15 @@ class SetupError(Exception):
 class StagePlan:
     """Writes the files of an attempt into its workspace and describes its stages.
 
+    ``accounts`` is the folder of the files that name the job's user, "" if there is none.
     The constructor raises SetupError for what the runner lacks, ValueError for an assignment that
     contradicts itself.
     """
 
-    def __init__(self, assignment: JobAssignment, workspace: Workspace) -> None:
+    def __init__(self, assignment: JobAssignment, workspace: Workspace, accounts: str) -> None:
         _check_isolation(assignment)
         self._assignment = assignment
+        self._accounts = accounts
         self._workspace = workspace
         self._shell = _find(PROGRAMS[assignment.shell], assignment)
         self._environment = job_environment(assignment, workspace, self._write_secrets())
@@ -141,9 +143,14 @@ class StagePlan:
             limits=_limits(assignment),
         )
         if isolation.level != "sandbox":
-            return stage
-        own = str(self._workspace.path)
-        mounts = view(isolation, work_dir=assignment.work_dir, own=own, readable=readable)
+            return stage._replace(accounts=self._accounts)
+        mounts = view(
+            isolation,
+            work_dir=assignment.work_dir,
+            own=str(self._workspace.path),
+            accounts=self._accounts,
+            readable=readable,
+        )
         if isolation.bubblewrap is not None:
             wrapped = bubblewrap_argv(isolation.bubblewrap, mounts, argv, folder=folder)
             return stage._replace(argv=wrapped, wrappers=WRAPPERS)

@@ -32,11 +32,15 @@ _SUPERVISOR_LOST = StageEnd(None, None, "supervisor-lost")
 
 
 class Supervised:
-    """One supervisor and what goes between it, the job's streams and the reporter."""
+    """One supervisor and what goes between it, the job's streams and the reporter.
+
+    ``accounts`` are those that it may have to show.
+    """
 
     def __init__(
         self, guard: Guard, assignment: JobAssignment, reporter: Reporter, log: JobLog
     ) -> None:
+        self.accounts = guard.accounts
         self._guard = guard
         guard.attempts += 1
         self._control = guard.control

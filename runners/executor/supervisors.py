@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 from types import TracebackType
 
+from runners.executor.accounts import Accounts
 from runners.executor.zygote import ZygoteClient, ZygoteGoneError
 
 # What Python and the kernel gather in a process goes with it.
@@ -14,14 +15,15 @@ MOST_ATTEMPTS = 100
 
 
 class Guard:
-    """A supervisor that waits for orders: ``control`` is its socket.
+    """A supervisor that waits for orders: ``control`` is its socket, ``accounts`` are the slot's.
 
     ``stages`` numbers those that it has been ordered to run, so that no report of one is taken for
     another's, of whichever attempt.
     """
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, accounts: Accounts) -> None:
         self.control = control
+        self.accounts = accounts
         self.attempts = 0
         self.stages = 0
 
@@ -39,11 +41,12 @@ class Guard:
 
 
 class Supervisors:
-    """Where a slot gets the supervisor of its next attempt from. Close it in the end."""
+    """Where a slot gets the supervisor of its next attempt from. Leave its context in the end."""
 
     def __init__(self, zygote: ZygoteClient) -> None:
         self._zygote = zygote
         self._kept: Guard | None = None
+        self._accounts = Accounts()
 
     def prepare(self) -> None:
         """Have one ready before there is a hurry, if the zygote answers."""
@@ -76,7 +79,7 @@ class Supervisors:
             self._kept = None
 
     def _fresh(self) -> Guard:
-        return Guard(self._zygote.supervise())
+        return Guard(self._zygote.supervise(), self._accounts)
 
     def __enter__(self) -> Supervisors:
         return self
@@ -88,3 +91,4 @@ class Supervisors:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        self._accounts.close()

@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from runners.executor.accounts import remove_dead
 from runners.executor.removal import remove_tree, take_over
 from runners.executor.room import shortage
 from runners.executor.traces import entries_of
@@ -217,9 +218,11 @@ def left_of(folder: Path, uid: int) -> list[str]:
 def sweep(work_dir: Path, keep: Collection[str] = ()) -> list[str]:
     """Kill and remove what dead runners left of attempts other than ``keep``; return their ids.
 
-    The work folder must belong to one runner. Raises OSError for what cannot be killed, or put out
+    The work folder must belong to one runner. Accounts of slots that were killed are removed as
+    well, if that is possible. Raises OSError for what cannot be killed, or put out
     of reach of the jobs' users; see ``discard``.
     """
+    remove_dead(work_dir)
     left = [attempt for attempt in leftovers(work_dir) if attempt not in keep]
     if left:
         sweep_processes(left)

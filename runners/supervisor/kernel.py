@@ -28,6 +28,7 @@ MS_NOEXEC = 0x8
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
+MS_SLAVE = 0x80000
 MNT_DETACH = 0x2
 _MOUNT_ATTR_RDONLY = 0x1
 _MOUNT_ATTR_NOSUID = 0x2
@@ -81,6 +82,11 @@ def set_name(name: str) -> None:
 def unshare(flags: int) -> None:
     """Move the calling process into new namespaces; raise OSError when that is not allowed."""
     _checked(_libc.unshare(flags), "unshare")
+
+
+def join_mounts(descriptor: int) -> None:
+    """Go to the mounts of an open mount namespace, at its root; raise OSError if not allowed."""
+    _checked(_libc.setns(descriptor, CLONE_NEWNS), "setns")
 
 
 def mount(source: str, target: str, *, kind: str | None, flags: int, data: str = "") -> None:

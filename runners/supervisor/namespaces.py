@@ -1,4 +1,4 @@
-"""A sandbox of user, mount and process namespaces for machines that lack bubblewrap."""
+"""What namespaces do for jobs: accounts of their own, and a sandbox where bubblewrap is missing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from contextlib import suppress
 from runners.supervisor import kernel
 from runners.supervisor.mounts import Mount
 
+#: The files of the machine's accounts.
+ACCOUNT_FILES = ("passwd", "group")
+
+_SETTINGS = "/etc"
 _NAMESPACES = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV
 _SHOWING = ("read-only", "writable")
@@ -25,6 +29,46 @@ _DEVICE_LINKS = (
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 )
+
+
+class AccountsSeen:
+    """Which accounts this process sees, and all that it starts: the machine's unless told."""
+
+    def __init__(self) -> None:
+        self._folder = ""
+        self._machines = -1
+
+    def show(self, folder: str) -> None:
+        """Lay the files of a folder over those in /etc, which nobody else sees; "" uncovers them.
+
+        Where this process may not mount, the machine's are seen. Raises OSError if those cannot be
+        uncovered again.
+        """
+        if folder == self._folder:
+            return
+        if self._machines >= 0:
+            kernel.join_mounts(self._machines)
+        self._folder = folder
+        if folder:
+            with suppress(OSError):
+                self._cover(folder)
+
+    def _cover(self, folder: str) -> None:
+        machines = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            kernel.unshare(kernel.CLONE_NEWNS)
+        except OSError:
+            os.close(machines)
+            raise
+        if self._machines >= 0:
+            os.close(self._machines)
+        self._machines = machines
+        # What is mounted elsewhere later is seen here too, and what is unmounted there, let go of.
+        kernel.mount("none", "/", kind=None, flags=kernel.MS_REC | kernel.MS_SLAVE)
+        for name in ACCOUNT_FILES:
+            target = f"{_SETTINGS}/{name}"
+            kernel.mount(f"{folder}/{name}", target, kind=None, flags=kernel.MS_BIND)
+            kernel.make_read_only(target)
 
 
 def enter(mounts: Sequence[Mount], failure: int) -> None:

@@ -32,7 +32,8 @@ class Stage(NamedTuple):
     the supervisor's. ``uid_is_own`` says that every process of ``uid`` belongs to this tree.
     ``limits`` are names of ``_LIMITS`` with their values. ``wrappers`` counts the sandbox
     processes above the program, which are not asked to end. ``mounts`` are all that is there in a
-    sandbox of the supervisor's own; None: no such sandbox.
+    sandbox of the supervisor's own; None: no such sandbox. ``accounts`` is a folder whose files lie
+    over the machine's accounts, if the supervisor may do that.
     """
 
     argv: tuple[str, ...]
@@ -48,6 +49,7 @@ class Stage(NamedTuple):
     limits: Mapping[str, int] = {}
     wrappers: int = 0
     mounts: tuple[Mount, ...] | None = None
+    accounts: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         """Return the fields as JSON can carry them."""

@@ -33,6 +33,7 @@ from contextlib import suppress
 from typing import Any
 
 from runners.supervisor import kernel, wire
+from runners.supervisor.namespaces import AccountsSeen
 from runners.supervisor.processes import (
     descendants_of,
     destroy_all_children,
@@ -79,6 +80,7 @@ class Supervisor:
         self._zygote = zygote
         self._timer = kernel.BootTimer()
         self._kill_first = kernel.KillFirst()
+        self._accounts = AccountsSeen()
         self._armed = False
         self._term_s = self._kill_s = self._ticked_at = 0.0
         self._running: _Running | None = None
@@ -156,6 +158,7 @@ class Supervisor:
             self._tell_end(details["number"], "silence")
             return
         stage = Stage.from_wire(details["stage"])
+        self._accounts.show(stage.accounts)
         started = start(stage, self._kill_first, stdout=descriptors[0], stderr=descriptors[1])
         self._running = _Running(details["number"], stage, started, details["begun_after_s"])
         self._poll.register(started.pinned, select.POLLIN)

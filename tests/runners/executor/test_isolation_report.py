@@ -19,6 +19,8 @@ def test_the_strongest_level_that_works_is_found_and_tools_are_tried(work_dir: P
         assert report.level == "sandbox"
         assert report.isolation.bubblewrap is not None
     assert any("Isolation level" in line for line in report.sentences)
+    account = report.sentences[-4]
+    assert account == "ok: Jobs have an account (conveyor-job), without which ssh refuses to work."
     tools = report.sentences[-3:]
     assert [line.split("`")[1] for line in tools] == ["true", "git --version", "python3 --version"]
     assert all(line.startswith("ok: ") for line in tools)
