@@ -11,7 +11,8 @@ from celery import Celery
 from kombu import Connection
 
 from runners.broker import broker_url
-from runners.settings_block import CELERY_SETTINGS, SYSTEM_QUEUE, queue_of, transport_options
+from runners.settings_block import CELERY_SETTINGS, SYSTEM_QUEUE, queue_of
+from runners.site_mark import options_of_site
 
 #: No fix-ups: Celery's own for Django runs all system checks, and opens the database, in every
 #: worker; a doorbell has no use for either.
@@ -22,12 +23,13 @@ app.config_from_object(dict(CELERY_SETTINGS))
 def connect(queues: Iterable[str] = ()) -> str:
     """Point the app at the broker and declare ``queues`` beside the system's; return the URL.
 
-    Raises NoQueueError where there is no broker.
+    Raises NoQueueError where there is no broker, and DatabaseError where the site's mark is not
+    known yet and cannot be read.
     """
     url = broker_url()
     app.conf.update(
         broker_url=url,
-        broker_transport_options=transport_options(url),
+        broker_transport_options=options_of_site(url),
         task_queues=[queue_of(name) for name in sorted({SYSTEM_QUEUE, *queues})],
     )
     return url

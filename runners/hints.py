@@ -20,7 +20,8 @@ from kombu import Connection, Producer
 
 from runners.broker import broker_url
 from runners.celery_app import app
-from runners.settings_block import queue_of, transport_options
+from runners.settings_block import queue_of
+from runners.site_mark import options_of_site
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class Publisher:
         if self._producer is None or self._pid != os.getpid():
             self._pid = os.getpid()
             url = broker_url()
-            options = transport_options(url)
+            options = options_of_site(url)
             options |= {name: PATIENCE_S for name in _TIMEOUTS if name in options}
             self._connection = Connection(
                 url, connect_timeout=PATIENCE_S, transport_options=options

@@ -52,6 +52,8 @@ CELERY_SETTINGS: dict[str, Any] = {
     "timezone": "UTC",
 }
 
+#: The option that all keys of a site begin with; see ``runners.site_mark``.
+KEY_PREFIX = "global_keyprefix"
 _REDIS_OPTIONS: dict[str, Any] = {
     "visibility_timeout": 60,
     "unacked_restore_interval": 5,
@@ -60,7 +62,7 @@ _REDIS_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
     "health_check_interval": 10,
-    "global_keyprefix": "conveyor:",
+    KEY_PREFIX: "conveyor:",
 }
 
 

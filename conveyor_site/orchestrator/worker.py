@@ -7,6 +7,7 @@ import signal
 from types import FrameType
 
 from celery.worker import WorkController, state
+from django.db import Error
 
 from conveyor_site.celery import app
 from conveyor_site.tasks import deliver
@@ -32,7 +33,7 @@ def run_worker(link: Link) -> int:
     signal.signal(signal.SIGTERM, _end_after_this)
     try:
         connect()
-    except ConveyorError as error:
+    except (ConveyorError, Error) as error:
         logger.warning("%s", error)
         return 1
     if is_embedded():

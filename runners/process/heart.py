@@ -37,6 +37,7 @@ from runners.process.plan import RunnerPlan
 from runners.protocol import PROTOCOL
 from runners.querysets import claimable_count, unwanted_attempts
 from runners.registry import RunnerDescription, beat, register_runner, retire_runner
+from runners.site_mark import site_mark
 from runs.attempts import renew_leases
 from runs.finish import lose_attempt, lose_attempts_of_other_boots
 
@@ -64,6 +65,7 @@ def _register(link: Link, plan: RunnerPlan) -> Registered | None:
         queues = plan.queues or (current().default_queue,)
         runner_id = _take_name(link, dataclasses.replace(plan, queues=queues))
         lost = lose_attempts_of_other_boots(runner_id, plan.boot_id)
+        mark = site_mark()
     except RunnerNameTakenError as error:
         link.send_surely(Refused(str(error)))
         return None
@@ -73,7 +75,7 @@ def _register(link: Link, plan: RunnerPlan) -> Registered | None:
         return None
     if lost:
         logger.info("Ended %d attempts of this runner's start before this one as lost.", lost)
-    registered = Registered(str(runner_id), list(queues))
+    registered = Registered(str(runner_id), list(queues), mark)
     link.send_surely(registered)
     return registered
 

@@ -108,6 +108,7 @@ class Registered(Message):
 
     runner: str
     queues: list[str]
+    site_mark: str
 
 
 @dataclass(frozen=True, slots=True)

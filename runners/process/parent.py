@@ -40,6 +40,7 @@ from runners.process.switchboard import (
     slot_number,
     slot_role,
 )
+from runners.site_mark import know_site_mark
 
 logger = logging.getLogger(__name__)
 
@@ -202,6 +203,7 @@ class Parent:
         if self._phase is not Phase.REGISTERING:
             return
         self._registered = registered
+        know_site_mark(registered.site_mark)
         self._plan = dataclasses.replace(self._plan, queues=tuple(registered.queues))
         self._phase = Phase.ONLINE
         slots = [slot_role(place.number) for place in self._plan.slots]

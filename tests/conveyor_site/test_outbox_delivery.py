@@ -19,6 +19,7 @@ from products.outbox import Consequence, write_outbox
 from runners import hints
 from runners.hints import Hint, publish_hints
 from runners.settings_block import SYSTEM_QUEUE
+from runners.site_mark import site_mark
 from tests import builders
 from tests.queue_server import QueueServer
 from tests.waiting import at_once, until
@@ -56,7 +57,7 @@ def _publish_anew() -> None:
 
 def waiting(server: QueueServer, queue: str) -> int:
     with valkey.Valkey(port=server.port) as client:
-        return int(client.llen(f"conveyor:{queue}"))
+        return int(client.llen(f"conveyor:{site_mark()}:{queue}"))
 
 
 def hint(state: str = "queued") -> Consequence:

@@ -22,7 +22,7 @@ from runners.broker import broker_url
 from runners.celery_app import preload
 from runners.process import guard
 from runners.process.links import Link
-from runners.settings_block import transport_options
+from runners.site_mark import options_of_site
 
 _PATIENCE_S = 1
 
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         try:
             url = broker_url()
             preload(url)
-            options = transport_options(url)
+            options = options_of_site(url)
             with Connection(url, connect_timeout=_PATIENCE_S, transport_options=options) as queue:
                 queue.ensure_connection(max_retries=0, timeout=_PATIENCE_S)
         except Exception as error:
@@ -79,6 +79,9 @@ class Command(BaseCommand):
                 f"The queue cannot be used yet: {error}. Jobs start with some seconds of delay "
                 "until it can."
             )
+        finally:
+            # Children that are forked now share none.
+            connections.close_all()
 
 
 def _not_ready(error: NotReadyError) -> str:

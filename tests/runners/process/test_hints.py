@@ -3,22 +3,26 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import valkey
 from pytest_django.fixtures import Settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from runners.broker import broker_url, use_embedded_queue
 from runners.celery_app import app
 from runners.errors import NoQueueError
 from runners.hints import Hint, Publisher
 from runners.settings_block import CELERY_SETTINGS, transport_options
+from runners.site_mark import options_of_site, site_mark
 from runners.tasks import wake
+from tests.own_database import PostgresDatabases, SqliteDatabases, connected_to
 from tests.queue_server import QueueServer
 from tests.waiting import until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.django_db]
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def some_hints(count: int) -> list[Hint]:
 
 def waiting(server: QueueServer) -> int:
     with valkey.Valkey(port=server.port) as client:
-        return int(client.llen("conveyor:default"))
+        return int(client.llen(f"conveyor:{site_mark()}:default"))
 
 
 def test_hints_go_to_the_queue_that_they_name(
@@ -45,6 +49,34 @@ def test_hints_go_to_the_queue_that_they_name(
 ) -> None:
     assert publisher.publish(some_hints(3)) == 3
     assert waiting(queue_server) == 3
+
+
+def test_two_sites_on_one_queue_server_do_not_meet(
+    publisher: Publisher,
+    queue_server: QueueServer,
+    fresh_databases: SqliteDatabases | PostgresDatabases,
+    folder: Path,
+    django_db_blocker: DjangoDbBlocker,
+) -> None:
+    assert publisher.publish(some_hints(3)) == 3
+    own = site_mark()
+    with fresh_databases.make(folder) as other, connected_to(other), django_db_blocker.unblock():
+        assert len(site_mark()) == len(own) == 12
+        assert site_mark() != own
+        of_another_site = Publisher()
+        assert of_another_site.publish(some_hints(2)) == 2
+        of_another_site.close()
+        assert waiting(queue_server) == 2
+    assert waiting(queue_server) == 3
+
+
+def test_the_mark_is_that_of_the_database_and_the_embedded_queue_has_none(
+    settings: Settings,
+) -> None:
+    settings.CONVEYOR_BROKER_URL = "amqp://host//"
+    assert "global_keyprefix" not in options_of_site("amqp://host//")
+    settings.CONVEYOR_BROKER_URL = ""
+    assert options_of_site("redis+socket:///run/queue.sock")["global_keyprefix"] == "conveyor:"
 
 
 def test_a_dead_queue_is_tried_once_and_then_left_alone(
