@@ -82,7 +82,7 @@ _COUNT = {"type": ["integer", "null"]}
 _PROBLEM = {
     "type": "object",
     "description": "A problem of a request or a belt file; lines and columns count from 1.",
-    "required": ["code", "severity", "message", "hint", "path", "line", "column"],
+    "required": ["code", "severity", "message", "hint", "path", "line", "column", "excerpt"],
     "properties": {
         "code": _TEXT,
         "severity": {"type": "string", "enum": ["error", "warning"]},
@@ -91,6 +91,7 @@ _PROBLEM = {
         "path": _TEXT,
         "line": _COUNT,
         "column": _COUNT,
+        "excerpt": {**_TEXT, "description": "The offending line, or the part around the place."},
     },
 }
 _ERROR = {

@@ -198,3 +198,10 @@ def test_the_page_of_a_row_says_what_the_row_is(caller: Client) -> None:
     page = caller.get(path, headers={"Accept": "text/html"}).content.decode()
     assert "A job run with its values, attempts and moves." in page
     assert "newest first" in caller.get(RUNS, headers={"Accept": "text/html"}).content.decode()
+
+
+def test_each_key_of_a_problem_is_described(caller: Client) -> None:
+    schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # untyped package
+    described = schema["components"]["schemas"]["ErrorProblem"]
+    [problem] = caller.get(f"{RUNS}?colour=red").json()["problems"]
+    assert set(described["properties"]) == set(described["required"]) == set(problem)
