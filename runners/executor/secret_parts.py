@@ -35,6 +35,13 @@ _MARKS = (rb"[a-z]", rb"[A-Z]", rb"[0-9]")
 
 def parts_of(secret: bytes) -> Iterator[bytes]:
     """Yield the words of a secret that are to be masked by themselves."""
+    yield from _parts_of_text(secret)
+    if rb"\n" in secret:
+        # A key of several lines in a string of JSON, which programs write as lines again.
+        yield from _parts_of_text(secret.replace(rb"\n", b"\n"))
+
+
+def _parts_of_text(secret: bytes) -> Iterator[bytes]:
     for pattern in (_NAMED, *_PLACED):
         for found in pattern.finditer(secret):
             yield from _long_enough(next(word for word in found.groups() if word is not None))

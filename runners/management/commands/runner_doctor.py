@@ -104,7 +104,9 @@ def _keys() -> Found:
     try:
         count = try_credentials()
     except (DatabaseError, InterfaceError):
-        return Found(["no: What CONVEYOR_KEYS opens is in the database."], holds=False)
+        return Found(
+            ["no: Whether CONVEYOR_KEYS opens the credentials cannot be seen."], holds=False
+        )
     return Found([f"ok: CONVEYOR_KEYS opens all {count} credentials that are stored."])
 
 

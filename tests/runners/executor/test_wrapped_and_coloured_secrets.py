@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import re
 import textwrap
@@ -156,6 +157,13 @@ SETTINGS = """\
 def test_a_password_in_a_file_is_masked_by_itself(word: str) -> None:
     file = textwrap.dedent(SETTINGS).encode()
     assert masked([file], f"using <{word}>".encode()) == b"using <" + MASK + b">"
+
+
+def test_the_lines_of_a_key_in_a_file_of_json_are_masked() -> None:
+    file = json.dumps({"private_key": KEY.decode(), "type": "service_account"}, indent=2).encode()
+    shown = masked([file], b"type service_account\n" + KEY)
+    assert shown.count(MASK) == 6 - 1
+    assert shown.startswith(b"type service_account\n-----BEGIN KEY-----\n" + MASK)
 
 
 @pytest.mark.parametrize(
