@@ -60,7 +60,7 @@ def sweep_user(work_dir: Path, uid: int) -> None:
                 continue
             # Its runner, or another that starts, may be about to remove it.
             if time.monotonic() > deadline:
-                raise InUseError(f"the runner {folder.name} lives and has files of it in {folder}")
+                raise InUseError(f"it is the runner {folder.name}'s, which lives")
             time.sleep(_LOOK_EVERY_S)
 
 

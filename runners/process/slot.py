@@ -98,7 +98,12 @@ def _sweep_files(facts: SlotFacts) -> bool:
             discard(facts.plan.work_dir, left_of(facts.plan.work_dir, facts.place.uid))
             remove_traces(facts.place.uid)
     except OSError as error:
-        logger.warning("The slot takes no job while what earlier jobs left stays: %s", error)
+        logger.warning(
+            "The slot takes no job while what earlier ones left in %s, or in /tmp and its like, "
+            "cannot be removed (%s).",
+            facts.plan.work_dir,
+            error.strerror or error,
+        )
         return False
     return True
 

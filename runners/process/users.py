@@ -111,14 +111,17 @@ def _why_not(uid: int, work_dir: Path, records: Path) -> str | None:
     """Return why a user, whose locks are held, cannot be a slot's; None if it can be."""
     if owned_by(uid):
         return _PROCESSES
-    try:
-        for folder in {*_known_folders(records, uid), work_dir}:
+    for folder in {*_known_folders(records, uid), work_dir}:
+        try:
             sweep_user(folder, uid)
-    except OSError as error:
-        logger.warning(
-            "No job runs as user %d, which may have files of earlier jobs: %s", uid, error
-        )
-        return _FILES
+        except OSError as error:
+            logger.warning(
+                "No job runs as user %d: what earlier ones left in %s cannot be removed (%s).",
+                uid,
+                folder,
+                error.strerror or error,
+            )
+            return _FILES
     _write_down(records, uid, work_dir)
     return None
 

@@ -165,6 +165,28 @@ def test_a_slot_goes_on_once_what_a_job_left_is_out_of_reach(site: Site) -> None
 
 
 @needs_root
+@pytest.mark.processes
+def test_a_slot_whose_user_keeps_files_in_a_folder_of_all_takes_no_job(site: Site) -> None:
+    kept = Path("/tmp") / f"kept-{UID}"
+    kept.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", kept], check=False).returncode:
+        kept.rmdir()
+        pytest.skip("nothing can be mounted here")
+    try:
+        os.chown(kept, UID, UID)
+        runner = site.start_runner("--job-uids", f"{UID}-{UID + 1}")
+        until(lambda: "The slot takes no job" in runner.said, "a slot tells that it takes none")
+        rows = site.queue_jobs(*["id -u"] * 4)
+        site.ended(*rows)
+        assert {site.log(row) for row in rows} == {f"{UID + 1}\n"}
+    finally:
+        subprocess.run(["umount", kept], check=True)
+        os.chown(kept, UID, UID)
+    until(lambda: not kept.exists(), "the slot removes it once that is possible")
+    runner.ready()
+
+
+@needs_root
 def test_a_living_runners_folder_is_never_touched(work_dir: Path) -> None:
     dead = left_by(work_dir, "dead", UID + 1)
     living = left_by(work_dir, "living", UID)
