@@ -17,6 +17,7 @@ from tests import builders
 from tests.conveyor_site.conftest import Start
 from tests.conveyor_site.living import LivingOrchestrator, is_alive, manage
 from tests.postgres import free_port
+from tests.queue_server import QueueServer
 from tests.waiting import until
 
 pytestmark = [pytest.mark.processes, pytest.mark.database]
@@ -68,7 +69,12 @@ def test_it_serves_and_ends_on_a_signal_leaving_nothing(
     assert all(is_alive(pid) for pid in pids)
     assert orchestrator.end() == 0
     until(lambda: not any(is_alive(pid) for pid in pids), "nothing of it is left")
-    assert orchestrator.said.splitlines() == [f"Conveyor is at {orchestrator.url}/"]
+    *warned, said = orchestrator.said.splitlines()
+    assert said == f"Conveyor is at {orchestrator.url}/"
+    # A queue of one machine is worth a warning beside a server of databases, and only there.
+    warnings = [line for line in warned if "(conveyor." in line]
+    assert [line for line in warnings if "(conveyor.W002)" not in line] == []
+    assert bool(warned) == bool(warnings) == ("CONVEYOR_DATABASE_URL" in environment)
 
 
 def test_killed_it_leaves_nothing(start: Start, environment: dict[str, str]) -> None:
@@ -118,8 +124,8 @@ def test_without_a_queue_it_does_everything_itself(start: Start) -> None:
     assert "Traceback" not in orchestrator.said
 
 
-def test_without_the_web_it_does_its_duties(start: Start) -> None:
-    orchestrator = start("--no-web")
+def test_without_the_web_it_does_its_duties(start: Start, queue_server: QueueServer) -> None:
+    orchestrator = start("--no-web", CONVEYOR_BROKER_URL=queue_server.url)
     row = a_due_row()
     until(lambda: delivered(row), "the row is delivered")
     assert "web" not in orchestrator.children()
