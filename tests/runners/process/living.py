@@ -172,6 +172,11 @@ class Site:
         assert present.state == "running", f"The job is {present.state}: {present.message}"
         return Attempt.objects.get(job_run=row, state="running")
 
+    def lost(self, *rows: JobRun) -> list[JobRun]:
+        """Return those of the job runs that ended because their runner was lost."""
+        ids = [row.id for row in rows]
+        return list(JobRun.objects.filter(id__in=ids, state="errored", reason="runner-lost"))
+
     def ended(self, *rows: JobRun, patience_s: float = PATIENCE_S) -> list[JobRun]:
         """Wait until the job runs have ended and return them as they are then."""
         ids = [row.id for row in rows]

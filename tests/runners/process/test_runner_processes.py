@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from uuid import UUID
 
 import pytest
 
@@ -78,19 +79,21 @@ def test_a_runner_works_without_a_queue_from_its_start_and_hears_hints_once_it_i
     assert runner.drain() == 0
 
 
-@pytest.mark.parametrize("victim", ["slot1", "zygote"])
+@pytest.mark.parametrize(("victim", "jobs"), [("slot1", 1), ("zygote", 2)])
 def test_a_job_whose_slot_or_zygote_is_killed_is_lost_at_once_and_nothing_of_it_lives(
-    site: Site, victim: str
+    site: Site, victim: str, jobs: int
 ) -> None:
     runner = site.runner()
-    row = site.queue_jobs(STUBBORN)[0]
-    attempt = site.running(row)
+    # One for each slot: which slot takes which is not said.
+    rows = site.queue_jobs(STUBBORN, STUBBORN)
+    attempts = {row.id: site.running(row) for row in rows}
     runner.signal(signal.SIGKILL, victim)
-    [ended] = site.ended(row)
-    assert (ended.state, ended.reason) == ("errored", "runner-lost")
-    until(lambda: nothing_left(site, attempt), "nothing is left of the job")
+    until(lambda: len(site.lost(*rows)) == jobs, "what the killed process had is lost")
+    gone = [attempts[row.id] for row in site.lost(*rows)]
+    until(lambda: all(nothing_left(site, each) for each in gone), "nothing is left of it")
     again = site.queue_jobs("true", "true")
     assert {row.state for row in site.ended(*again)} == {"succeeded"}
+    assert len(site.lost(*rows)) == jobs
     runner.ready()
 
 
@@ -198,22 +201,25 @@ def test_a_cancelled_job_is_killed_soon(site: Site) -> None:
     until(lambda: nothing_left(site, attempt), "nothing is left of the job")
 
 
-@pytest.mark.parametrize("frozen", ["slot1", "heart", None])
+@pytest.mark.parametrize(("frozen", "jobs"), [("slot1", 1), ("heart", 2), (None, 2)])
 def test_a_job_dies_in_time_when_the_runner_cannot_renew_its_lease(
-    site: Site, frozen: str | None
+    site: Site, frozen: str | None, jobs: int
 ) -> None:
     runner = site.runner()
-    row = site.queue_jobs(STUBBORN)[0]
-    attempt = site.running(row)
-    lease_until = Attempt.objects.get(id=attempt.id).lease_until
+    # One for each slot: which slot takes which is not said.
+    rows = site.queue_jobs(STUBBORN, STUBBORN)
+    leases = {attempt.id: attempt.lease_until for attempt in map(site.running, rows)}
+
+    def dead() -> list[UUID]:
+        return [each for each in leases if not processes_with(f"CONVEYOR_ATTEMPT={each}")]
+
     pid = runner.children[frozen] if frozen else runner.process.pid
     os.kill(pid, signal.SIGSTOP)
-    until(
-        lambda: not processes_with(f"CONVEYOR_ATTEMPT={attempt.id}"),
-        "the job is dead",
-    )
+    until(lambda: len(dead()) >= jobs, "what cannot be renewed is dead")
+    assert len(dead()) == jobs
     # Nothing was renewed once the process stood still, or once what it had sent was used up.
-    assert Attempt.objects.get(id=attempt.id).lease_until >= lease_until
+    for attempt in Attempt.objects.filter(id__in=leases):
+        assert attempt.lease_until >= leases[attempt.id]
     # Its parent may have killed a child that stood still for so long.
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
