@@ -36,7 +36,7 @@ def unknown_credentials(file: BeltFile) -> list[Problem]:
         located(
             _unknown(name, file.product, known, is_elsewhere=name in elsewhere),
             file,
-            f"{place.path}.credentials",
+            f"{place.path}.credentials.{name}",
         )
         for place, name in wanting
     ]

@@ -123,7 +123,7 @@ class Builder:
         defaults["env"] = {**env, **defaults.get("env", {})}
         jobs = _records(values.get("jobs"))
         self._unique([(f"{path}.jobs[{index}]", each) for index, each in jobs])
-        self._note_gap(values.get("name", ""), f"{path}.jobs", jobs)
+        self._note_gap(path, f"{path}.jobs", jobs)
         return BeltSpec(
             values.get("name", ""),
             values.get("description", ""),
@@ -154,7 +154,7 @@ class Builder:
             pre_run=values.get("pre-run", ""),
             commands=values.get("commands", ""),
             post_run=values.get("post-run", ""),
-            outputs=self._outputs(values, belt, shell, f"{path}.outputs"),
+            outputs=self._outputs(values, shell, path),
             downstreams=self._downstreams(values),
             timeout_s=merged.get("timeout"),
             post_run_timeout_s=merged.get("post-run-timeout", POST_RUN_DEFAULT_S),
@@ -168,8 +168,11 @@ class Builder:
     def _check_credentials(self, merged: Values, path: str) -> None:
         for index, name in enumerate(merged.get("credentials", ())):
             if name is not NOTHING:
-                variable = variable_of_credential(name)
-                self._reserved_variable(variable, f"{path}.credentials[{index}]")
+                entry_path = f"{path}.credentials[{index}]"
+                self._reserved_variable(variable_of_credential(name), entry_path)
+                # Their order is lost in the shapes; who looks them up names them.
+                if entry_path in self.reader.marks:
+                    self.reader.marks[f"{path}.credentials.{name}"] = self.reader.marks[entry_path]
 
     def _check_directory(self, merged: Values, path: str) -> None:
         directory = merged.get("working-directory")
@@ -216,13 +219,12 @@ class Builder:
         kind = "job" if own and build is None and branch is None else "product"
         return InputSpec(kind, product, belt_name, job, build, branch)
 
-    def _outputs(
-        self, values: Values, belt: Values, shell: str, path: str
-    ) -> tuple[OutputSpec, ...]:
+    def _outputs(self, values: Values, shell: str, job_path: str) -> tuple[OutputSpec, ...]:
         found: dict[str, OutputSpec] = {}
         specs = [_output(entry) for entry in values.get("outputs", ())]
+        path = f"{job_path}.outputs"
         if path in self.reader.unread or None in specs:
-            self.gaps.add(f"{belt.get('name', '')}.{values.get('name', '')}")
+            self.gaps.add(job_path)
         for index, spec in enumerate(specs):
             if spec is None:
                 continue

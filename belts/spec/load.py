@@ -67,13 +67,14 @@ def _decode(text: str | bytes) -> str | Problem:
         return text.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
+        before = text[text.rfind(b"\n", 0, error.start) + 1 : error.start]
         return Problem(
             "file.not-utf8",
             "error",
             f"The file is not UTF-8: byte {error.start + 1} is 0x{text[error.start]:02x}.",
             hint="Save it as UTF-8.",
             line=line,
-            column=1,
+            column=len(before.decode("utf-8")) + 1,
         )
 
 
@@ -143,7 +144,7 @@ class _Composer:
         self._count(event)
         if isinstance(event, AliasEvent):
             self._refuse_alias(event)
-            return _NOTHING
+            return Scalar("", mark=_mark(event), refused=True)
         self._refuse_decorations(event)
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
@@ -168,7 +169,9 @@ class _Composer:
         mark = _mark(event)
         if has_bad_character(event.value):
             self._report("file.bad-character", "A text has a NUL or half a character.", mark)
-        return Scalar(event.value, not event.style, mark, event.style == "|")
+        # Nothing but a tag or an anchor, as "!x" or "&x" before a line's end.
+        refused = not event.value and not event.style and bool(event.tag or event.anchor)
+        return Scalar(event.value, not event.style, mark, event.style == "|", refused)
 
     def _sequence(self, event: Event) -> Sequence:
         items = []

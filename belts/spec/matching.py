@@ -96,7 +96,7 @@ def no_source(file: BeltFile) -> Problem:
     wanting = [
         f"{belt.name}.{job.name}" for belt in file.belts for job in belt.jobs if job.wants_source
     ]
-    message = f"The product {file.product} has no repository"
+    message = " ".join(filter(None, ("The product", file.product, "has no repository")))
     message += f"; {', '.join(wanting[:5])} will end errored (no-source)." if wanting else "."
     hint = "Name it under source: or import from its URL, a checkout with a remote or --source URL."
     return Problem("product.no-source", "warning", message, hint, path="source")

@@ -34,17 +34,21 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A word as written; ``plain`` unless it was quoted or a block."""
+    """A word as written; ``plain`` unless it was quoted or a block.
+
+    A ``refused`` one stands for what is not read, such as an alias, and what was told already.
+    """
 
     text: str
     plain: bool = True
     mark: Mark | None = None
     block: bool = False
+    refused: bool = False
 
     @property
     def is_null(self) -> bool:
         """Whether nothing was written, or YAML's word for nothing."""
-        return self.plain and self.text in _NULL_WORDS
+        return self.plain and self.text in _NULL_WORDS and not self.refused
 
 
 @dataclass(frozen=True, slots=True)

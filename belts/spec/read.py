@@ -64,6 +64,8 @@ class Reader:
         """Return the value at ``path``: text, number, list or dict by kind, or NOTHING."""
         if node.mark is not None:
             self.marks[path] = node.mark
+        if isinstance(node, Scalar) and node.refused:
+            return NOTHING
         method = getattr(self, f"_{type(kind).__name__.lower()}")
         return method(kind, node, path)
 
@@ -90,7 +92,7 @@ class Reader:
 
     def _scalar(self, node: Node, path: str, wanted: str) -> Scalar | None:
         if isinstance(node, Scalar) and not node.is_null:
-            return node
+            return None if node.refused else node
         self._wrong_type(node, path, wanted)
         return None
 
@@ -267,6 +269,8 @@ class Reader:
         self, kind: Record, pair: tuple[Scalar, Node], path: str, found: dict[str, Any]
     ) -> None:
         name, value = pair[0].text, pair[1]
+        if pair[0].refused:
+            return
         known = kind.key(name)
         if known is None:
             self._unknown_key(kind, pair[0], path)

@@ -113,21 +113,21 @@ def _of_job(
             return ambiguous(reference, file, belt)
     if job.output(reference.output):
         return LocalOutput(job.name, reference.output)
-    severity = _UNSURE if file.lacks_outputs(belt.name, job.name) else "error"
+    severity = _UNSURE if file.lacks_outputs(belt, job) else "error"
     return undeclared(reference, [job], severity, f"the job {job.name}")
 
 
 def _may_be_own(file: BeltFile, belt: BeltSpec) -> bool:
     """Return whether an unknown name may be the product's, or that of a job of the belt."""
-    return not file.product or file.lacks_jobs(belt.name)
+    return not file.product or file.lacks_jobs(belt)
 
 
 def _lacks(product: BeltFile, named: tuple[str, ...]) -> bool:
     """Return whether a job which the names behind the product mean may be missing."""
     belt = product.belt(named[0]) if named else None
     if belt is not None:
-        return product.lacks_jobs(belt.name)
-    anywhere = len(named) < 2 and any(product.lacks_jobs(each.name) for each in product.belts)
+        return product.lacks_jobs(belt)
+    anywhere = len(named) < 2 and any(product.lacks_jobs(each) for each in product.belts)
     return product.lacks_belts() or anywhere
 
 
@@ -141,7 +141,7 @@ def _of_product(
         return unknown_place(reference, product, _UNSURE if unsure else severity)
     declaring = [each for each in found if each.job.output(reference.output)]
     if not declaring:
-        unsure |= any(product.lacks_outputs(each.belt.name, each.job.name) for each in found)
+        unsure |= any(product.lacks_outputs(each.belt, each.job) for each in found)
         severity = _UNSURE if unsure else severity
         where = ".".join(reference.parts)
         return undeclared(reference, [each.job for each in found], severity, where)
@@ -315,7 +315,9 @@ def _trigger_problems(
 
 def _broken(file: BeltFile, belt: str, path: str) -> Problem:
     known = [each.name for each in file.belts]
-    message = f"{file.product} has no belt {quoted(belt)}; this trigger never fires."
-    hint = did_you_mean(belt, known, what=f"belts of {file.product}")
+    product = file.product or "the product"
+    message = f"{product} has no belt {quoted(belt)}; this trigger never fires."
+    message = message[:1].upper() + message[1:] if not file.product else message
+    hint = did_you_mean(belt, known, what=f"belts of {product}")
     severity = _UNSURE if file.lacks_belts() else "warning"
     return located(Problem("trigger.unknown-belt", severity, message, hint), file, path)

@@ -248,7 +248,7 @@ class BeltFile:
     """All that a belt file says. ``marks`` has lines and columns by path, where there is a text.
 
     ``gaps`` is empty, except in what could be read of a broken file: "" where a belt may be
-    missing, ``belt`` where one of its jobs may be, ``belt.job`` where one of its outputs may be.
+    missing, a belt's path where one of its jobs may be, a job's where one of its outputs may be.
     """
 
     product: str
@@ -271,13 +271,15 @@ class BeltFile:
         """Return whether it may have belts that could not be read."""
         return "" in self.gaps
 
-    def lacks_jobs(self, belt: str) -> bool:
-        """Return whether the belt may have jobs that could not be read."""
-        return belt in self.gaps
+    def lacks_jobs(self, belt: BeltSpec) -> bool:
+        """Return whether the belt, one of the file's, may have jobs that could not be read."""
+        return bool(self.gaps) and f"belts[{self.belts.index(belt)}]" in self.gaps
 
-    def lacks_outputs(self, belt: str, job: str) -> bool:
-        """Return whether the job may have outputs that could not be read."""
-        return f"{belt}.{job}" in self.gaps
+    def lacks_outputs(self, belt: BeltSpec, job: JobSpec) -> bool:
+        """Return whether a job of the belt may have outputs that could not be read."""
+        if not self.gaps:
+            return False
+        return f"belts[{self.belts.index(belt)}].jobs[{belt.jobs.index(job)}]" in self.gaps
 
     def to_document(self) -> dict[str, Any]:
         """Return the canonical form, ready for JSON; equal files have equal forms."""

@@ -19,10 +19,13 @@ def unknown_input(spec: InputSpec, file: BeltFile, belt: BeltSpec, severity: str
     return Problem(
         "input.unknown-product",
         severity,
-        f"{quoted(name)} is neither a job of the belt {belt.name} nor a product that is known"
-        " here yet.",
+        f"{quoted(name)} is neither a job of {_this(belt)} nor a product that is known here yet.",
         hint + f"If it is a product, import its belt file; jobs of this belt: {listed(jobs)}.",
     )
+
+
+def _this(belt: BeltSpec) -> str:
+    return f"the belt {belt.name}" if belt.name else "this belt"
 
 
 def unknown_input_place(spec: InputSpec, product: BeltFile, severity: str) -> Problem | None:
@@ -91,7 +94,7 @@ def unknown_product(reference: Reference, file: BeltFile, belt: BeltSpec, severi
     return Problem(
         "reference.unknown-product",
         severity,
-        f"In {reference.text} the name {quoted(name)} is neither a job of the belt {belt.name}"
+        f"In {reference.text} the name {quoted(name)} is neither a job of {_this(belt)}"
         " nor a product that is known here yet.",
         hint,
     )

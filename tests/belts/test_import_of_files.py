@@ -326,7 +326,9 @@ def test_a_credential_that_is_not_there_or_not_bound_is_a_warning_and_not_kept(
     assert [each.severity for each in told] == ["warning", "warning"]
     assert 'There is no credential "deploy-key"' in told[0].message
     assert 'may not use the credential "else"' in told[1].message
-    assert told[0].line is not None
+    assert [each.path[-12:] for each in told] == ["s.deploy-key", "entials.else"]
+    assert told[0].line == told[1].line
+    assert (told[1].column or 0) > (told[0].column or 0)
     assert not outcome.failed
     kept = CommitFile.objects.latest("id").problems
     assert [each["code"] for each in kept if each["code"] == "job.unknown-credential"] == []

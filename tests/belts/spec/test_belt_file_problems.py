@@ -246,6 +246,38 @@ def test_a_name_that_could_not_be_read_makes_no_further_problems() -> None:
     assert [each.code for each in parse_belt_text(text).problems] == ["value.malformed"]
 
 
+def test_what_is_refused_by_its_form_makes_no_further_problems() -> None:
+    text = (
+        JOB.replace("make", "*cmd")
+        + "        outputs: *o\n        timeout: !x\n        queue: &q\n"
+        + "      - {name: k, commands: 'echo ${j.X}'}\n"
+        + "  - {name: c, jobs: *jobs}\n  - *belt\n"
+    )
+    codes = [each.code for each in parse_belt_text(text).problems]
+    assert sorted(codes) == ["file.alias"] * 5 + ["file.tag"]
+
+
+def test_an_unreadable_name_of_a_belt_hides_nothing_in_its_jobs() -> None:
+    text = job("inputs: [stray]", "post-run: echo ${gone.X}").replace("name: b", "name: b b")
+    parsed = parse_belt_text(text)
+    assert parsed.draft is not None
+    found = check(parsed.draft, OneProduct())
+    assert [each.code for each in found] == ["input.unknown-product", "reference.unknown-product"]
+    assert all("of this belt nor" in each.message for each in found)
+
+
+def test_a_second_belt_of_that_name_hides_nothing_of_the_first() -> None:
+    text = job("inputs: [stray]") + "  - {name: b, jobs: []}\n"
+    parsed = parse_belt_text(text)
+    assert parsed.draft is not None
+    assert [each.code for each in check(parsed.draft, OneProduct())] == ["input.unknown-product"]
+
+
+def test_bytes_that_are_not_utf8_are_told_with_their_column() -> None:
+    (problem,) = parse_belt_text("product: p\ndescription: é ".encode() + b"caf\xe9\n").problems
+    assert (problem.line, problem.column) == (2, 19)
+
+
 def test_a_misspelt_key_makes_no_further_problems() -> None:
     text = trigger("manual:", "belts: b").replace("\nbelts:", "\nbelst:")
     assert [each.code for each in parse_belt_text(text).problems] == ["key.unknown"]
