@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ import pytest
 from runners.process.places import prepare_places
 from tests.own_database import REPOSITORY
 
-#: The interpreter of these tests may lie where only its owner may look.
-PYTHON = "/usr/bin/python3"
 USER = 300_000 + os.getpid()
 
 pytestmark = [
@@ -22,21 +19,22 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes of other users"),
 ]
 
+# Interpreter, environment and repository may lie where only their owner may look; here the user
+# sees them elsewhere. Arguments: two folders and where to show each, thrice; user; the command.
+_AS_USER = """
+set -e
+while [ $# -gt 0 ] && [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done
+shift
+cd "$SHOWN/repository"
+exec setpriv --reuid="$1" --regid="$1" --clear-groups "$SHOWN/base/bin/$2" -B manage.py "$3"
+"""
 
-def version_of_python() -> str:
-    code = "import sys; print(*sys.version_info[:2])"
-    try:
-        done = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip()
+_IN_OWN_MOUNTS = ("unshare", "--mount", "sh", "-c", _AS_USER, "sh")
 
 
 @pytest.fixture
 def open_folder(folder: Path) -> Path:
     """A folder that others may enter, with ``data`` of the user's own in it."""
-    if version_of_python() != "{} {}".format(*sys.version_info[:2]):
-        pytest.skip(f"{PYTHON} is no Python of this version")
     folder.chmod(0o755)
     (folder / "data").mkdir()
     os.chown(folder / "data", USER, USER)
@@ -46,20 +44,28 @@ def open_folder(folder: Path) -> Path:
 def manage_as_user(
     command: str, open_folder: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    version = "python{}.{}".format(*sys.version_info[:2])
+    shown = open_folder / "shown"
+    mounts = []
+    for place, name in (
+        (Path(sys.base_prefix), "base"),
+        (Path(sys.prefix), "environment"),
+        (REPOSITORY, "repository"),
+    ):
+        (shown / name).mkdir(parents=True, exist_ok=True)
+        mounts += [str(place), str(shown / name)]
     return subprocess.run(
-        [PYTHON, "-B", "manage.py", command],
-        cwd=REPOSITORY,
+        [*_IN_OWN_MOUNTS, *mounts, "--", str(USER), version, command],
         env={
             "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "SHOWN": str(shown),
+            "LD_LIBRARY_PATH": str(shown / "base" / "lib"),
+            "PYTHONPATH": str(shown / "environment" / "lib" / version / "site-packages"),
             "CONVEYOR_DATA_DIR": str(open_folder / "data"),
             "CONVEYOR_WORK_DIR": str(open_folder / "data" / "work"),
             "CONVEYOR_BROKER_URL": "memory://",
             **environment,
         },
-        user=USER,
-        group=USER,
-        extra_groups=[],
         capture_output=True,
         text=True,
         timeout=60,
