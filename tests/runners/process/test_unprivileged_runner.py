@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,17 +20,33 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes of other users"),
 ]
 
-# Interpreter, environment and repository may lie where only their owner may look; here the user
-# sees them elsewhere. Arguments: two folders and where to show each, thrice; user; the command.
+# Interpreter, environment and repository may lie where only their owner may look: then they are
+# shown at the same paths, in open folders. Arguments: the closed folders; what lies in them; the
+# command.
 _AS_USER = """
 set -e
-while [ $# -gt 0 ] && [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done
-shift
-cd "$SHOWN/repository"
-exec setpriv --reuid="$1" --regid="$1" --clear-groups "$SHOWN/base/bin/$2" -B manage.py "$3"
+closed=; held=; number=0
+while [ "$1" != -- ]; do closed="$closed $1"; shift; done; shift
+while [ "$1" != -- ]; do
+    number=$((number + 1)); mkdir "$HOLD/$number"; mount --bind "$1" "$HOLD/$number"
+    held="$held $1"; shift
+done; shift
+for folder in $closed; do mount -t tmpfs -o mode=755 tmpfs "$folder"; done
+number=0
+for place in $held; do
+    number=$((number + 1)); mkdir -p "$place"; mount --bind "$HOLD/$number" "$place"
+done
+exec setpriv --reuid="$USER_ID" --regid="$USER_ID" --clear-groups "$@"
 """
-
 _IN_OWN_MOUNTS = ("unshare", "--mount", "sh", "-c", _AS_USER, "sh")
+_MANAGE = (sys.executable, "-B", "manage.py")
+_NEEDED = (Path(sys.base_prefix), Path(sys.prefix), REPOSITORY)
+
+
+def closed_above(place: Path) -> list[Path]:
+    """Return the outermost folder that keeps others from a place, if any does."""
+    folders = reversed([place, *place.parents])
+    return [each for each in folders if not each.stat().st_mode & 0o001][:1]
 
 
 @pytest.fixture
@@ -44,33 +61,36 @@ def open_folder(folder: Path) -> Path:
 def manage_as_user(
     command: str, open_folder: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    version = "python{}.{}".format(*sys.version_info[:2])
-    shown = open_folder / "shown"
-    mounts = []
-    for place, name in (
-        (Path(sys.base_prefix), "base"),
-        (Path(sys.prefix), "environment"),
-        (REPOSITORY, "repository"),
-    ):
-        (shown / name).mkdir(parents=True, exist_ok=True)
-        mounts += [str(place), str(shown / name)]
-    return subprocess.run(
-        [*_IN_OWN_MOUNTS, *mounts, "--", str(USER), version, command],
-        env={
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "SHOWN": str(shown),
-            "LD_LIBRARY_PATH": str(shown / "base" / "lib"),
-            "PYTHONPATH": str(shown / "environment" / "lib" / version / "site-packages"),
-            "CONVEYOR_DATA_DIR": str(open_folder / "data"),
-            "CONVEYOR_WORK_DIR": str(open_folder / "data" / "work"),
-            "CONVEYOR_BROKER_URL": "memory://",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    closed = dict.fromkeys(folder for place in _NEEDED for folder in closed_above(place))
+    hidden = [str(place) for place in _NEEDED if closed_above(place)]
+    with tempfile.TemporaryDirectory() as hold:
+        return subprocess.run(
+            [
+                *_IN_OWN_MOUNTS,
+                *map(str, closed),
+                "--",
+                *hidden,
+                "--",
+                sys.executable,
+                "-B",
+                "manage.py",
+                command,
+            ],
+            cwd=REPOSITORY,
+            env={
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "HOLD": hold,
+                "USER_ID": str(USER),
+                "CONVEYOR_DATA_DIR": str(open_folder / "data"),
+                "CONVEYOR_WORK_DIR": str(open_folder / "data" / "work"),
+                "CONVEYOR_BROKER_URL": "memory://",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
 
 def test_a_folder_of_path_that_is_closed_to_the_user_is_left_out_and_named(
