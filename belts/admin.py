@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from belts.admin_base import DefinitionRowAdmin, PublishingAdmin, Scripts, publish_and_tell
+from belts.admin_base import DefinitionFields, DefinitionRowAdmin, PublishingAdmin, publish_and_tell
 from belts.admin_forms import (
     BeltForm,
     InlineJobForm,
@@ -133,7 +133,7 @@ def _link(row: Model, name: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse(f"admin:{name}_change", args=[row.pk]), row)
 
 
-class JobInline(Scripts, admin.StackedInline[Job, Belt]):
+class JobInline(DefinitionFields, admin.StackedInline[Job, Belt]):
     """The jobs of a belt, on the belt's page."""
 
     model = Job

@@ -26,10 +26,25 @@ _LAST_JOB = (
     "archive or delete the belt itself."
 )
 _SCRIPTS = ("pre_run", "commands", "post_run")
+#: What may stand in fields of JSON, which few people write by heart.
+_EXAMPLES = {
+    "inputs": '["source", "other-product.belt"]',
+    "env": '{"LEVEL": "debug"}',
+    "credentials": '["deploy-key"]',
+    "outputs": '[{"String": "VERSION=$VERSION"}]',
+    "downstreams": '[{"downstream-product": "image", "belts": ["build"]}]',
+    "retry": '3, or {"max": 3, "on": ["failure"]}',
+    "details": '{"type": ["merge"]}',
+    "belts": '["release"]',
+}
 
 
-class Scripts(admin.options.BaseModelAdmin[Any]):
-    """Keeps the blanks at the begin of scripts, which may mean something."""
+class DefinitionFields(admin.options.BaseModelAdmin[Any]):
+    """Fields of rows that are a definition.
+
+    Scripts keep the blanks at their begin, which may mean something; what is no JSON is told with
+    an example of what is wanted.
+    """
 
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
@@ -37,11 +52,16 @@ class Scripts(admin.options.BaseModelAdmin[Any]):
         """Return the form's field."""
         if db_field.name in _SCRIPTS:
             kwargs["strip"] = False
+        if example := _EXAMPLES.get(db_field.name):
+            told = (
+                f"This is not JSON, which has double quotes around texts. Write such as {example}"
+            )
+            kwargs["error_messages"] = {"invalid": told}
         found: FormField | None = super().formfield_for_dbfield(db_field, request, **kwargs)
         return found
 
 
-class PublishingAdmin(Scripts, BoundedAdmin):
+class PublishingAdmin(DefinitionFields, BoundedAdmin):
     """Saves and publishes in one transaction.
 
     What would break the definition is refused, with the form as it was filled in.

@@ -161,6 +161,15 @@ def test_on_the_page_of_the_belt_a_mistake_is_told_at_the_field_of_its_job(
     assert not Belt.objects.exists()
 
 
+def test_what_is_no_json_is_told_with_an_example(boss: Client) -> None:
+    product = builders.a_product(managed_by="admin")
+    form = a_belt_form(product, a_job_form(inputs="source", outputs="[VERSION]"))
+    page = boss.post("/admin/belts/belt/add/", form).content.decode()
+    assert page.count("This is not JSON") == 2
+    assert "[&quot;source&quot;, &quot;other-product.belt&quot;]" in page
+    assert not Belt.objects.exists()
+
+
 def test_a_mistake_of_the_belt_and_of_a_trigger_is_told_at_its_field(boss: Client) -> None:
     product = builders.a_product("hand")
     form = a_belt_form(product, a_job_form(), env='{"PATH": "/"}')
