@@ -12,6 +12,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from belts.spec.names import visible
 from conveyor_site.api_sentences import sentence_of
 from products.api.fields import BodyTooLargeError
 from products.errors import ConveyorError
@@ -92,11 +93,13 @@ def _as_api_exception(error: Exception) -> exceptions.APIException:
 def _body_of(error: exceptions.APIException, context: dict[str, Any]) -> dict[str, Any]:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "request.failed")
     if isinstance(error, exceptions.ValidationError):
-        problems = [_problem(message, path) for path, message in _flatten(error.detail, "")]
+        # Keys of a body may hold what no answer can.
+        told = _flatten(error.detail, "")
+        problems = [_problem(message, visible(path)) for path, message in told]
         return body(code, _MESSAGES[code], problems)
     is_given = str(error.detail) != str(error.default_detail)
-    told = None if is_given else _MESSAGES.get(code)
-    return body(code, told or sentence_of(error, context))
+    known = None if is_given else _MESSAGES.get(code)
+    return body(code, known or sentence_of(error, context))
 
 
 def _flatten(detail: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -145,7 +145,9 @@ class NotStartedError(UserError):
 
 
 class ParameterError(UserError):
-    """A parameter has a name or a value that no variable of a job can have."""
+    """A parameter has a name or a value that no variable of a job can have, or a ref a character
+    that no text may hold.
+    """
 
     code = "run.parameter"
 

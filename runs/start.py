@@ -11,6 +11,7 @@ from belts.models import Belt, Definition
 from belts.spec.names import is_reserved_variable
 from products.git.remote import ResolvedRef, resolve_ref
 from products.models import Product, Source
+from products.storable import storing_problem
 from runs.creation import NewRun, create_belt_run
 from runs.errors import BeltArchivedError, NoSourceToRefError, ParameterError
 from runs.models import BeltRun
@@ -45,6 +46,8 @@ def start_belt_run(
     if belt.archived_at is not None or product.archived_at is not None:
         raise BeltArchivedError(f"{belt}")
     given = checked_parameters(parameters or {})
+    if problem := storing_problem(ref):
+        raise ParameterError(f"The ref {ref!r} cannot be there. {problem}")
     source = Source.objects.select_related("credential", "product").filter(product=product).first()
     place = place_of(product, source, ref)
     name = by or (user.get_username() if user is not None else "") or "somebody"
@@ -90,14 +93,16 @@ def checked_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
     if len(parameters) > MAX_PARAMETERS:
         raise ParameterError(f"Give at most {MAX_PARAMETERS} parameters, not {len(parameters)}.")
     for name, value in parameters.items():
+        if problem := storing_problem(name):
+            raise ParameterError(f"{name!r} cannot name a parameter. {problem}")
         if not _NAME.fullmatch(name):
             raise ParameterError(
                 f"{name!r} cannot name a parameter. Use letters, digits and _, as in GEM_VERSION."
             )
         if is_reserved_variable(name):
             raise ParameterError(f"The variable {name} is reserved, so no parameter can have it.")
-        if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
-            raise ParameterError(
-                f"The value of {name} is longer than {MAX_VALUE_BYTES} bytes or has a NUL in it."
-            )
+        if problem := storing_problem(value):
+            raise ParameterError(f"The value of {name} cannot be kept. {problem}")
+        if len(value.encode()) > MAX_VALUE_BYTES:
+            raise ParameterError(f"The value of {name} is longer than {MAX_VALUE_BYTES} bytes.")
     return dict(parameters)

@@ -11,9 +11,10 @@ from rest_framework import serializers
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
+from products.storable import LEAVE_OUT, unstorable
+
 #: The largest body of a request, in bytes.
 BODY_LIMIT = 1024 * 1024
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
 
 
@@ -57,7 +58,7 @@ class TextField(serializers.CharField):
         "null": "Give a text, in quotes, or leave it out.",
         "blank": "It is empty. Give a text, or leave it out.",
         "max_length": "Give at most {max_length} characters.",
-        "unstorable": "Leave out the character U+{number:04X}, which no text may hold.",
+        "unstorable": LEAVE_OUT,
     }
 
     def __init__(self, **options: Any) -> None:
@@ -67,8 +68,8 @@ class TextField(serializers.CharField):
         """Return the text; numbers and booleans are no text."""
         if not isinstance(data, str):
             self.fail("invalid")
-        if found := _UNSTORABLE.search(data):
-            self.fail("unstorable", number=ord(found[0]))
+        if (number := unstorable(data)) is not None:
+            self.fail("unstorable", number=number)
         text: str = super().to_internal_value(data)
         return text
 

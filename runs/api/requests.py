@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from products.api.fields import TextField, TruthField, WholeNumberField
 from products.api.requests import StrictSerializer
+from products.storable import storing_problem
 from runs.start import MAX_PARAMETERS, MAX_VALUE_BYTES
 
 #: What names a parameter, as a pattern.
@@ -16,6 +17,7 @@ PARAMETER = "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 #: The largest number of a column of numbers.
 MAX_NUMBER = 2**31 - 1
 _NAME = re.compile(PARAMETER, re.ASCII)
+_NAME_LIKE = "Name a parameter like a variable, as in GEM_VERSION."
 
 
 class ParametersField(serializers.DictField):
@@ -35,7 +37,7 @@ class ParametersField(serializers.DictField):
         wrong = [name for name in values if not _NAME.fullmatch(name)]
         if wrong:
             raise serializers.ValidationError(
-                dict.fromkeys(wrong, "Name a parameter like a variable, as in GEM_VERSION.")
+                {name: storing_problem(name) or _NAME_LIKE for name in wrong}
             )
         return values
 

@@ -126,6 +126,14 @@ def test_what_the_framework_may_say(error: Exception, sentence: str) -> None:
         ('{"ref": null}', "Give a text, in quotes, or leave it out."),
         ('{"ref": "a\\u0000b"}', "Leave out the character U+0000, which no text may hold."),
         ('{"ref": "\\ud800"}', "Leave out the character U+D800, which no text may hold."),
+        (
+            '{"parameters": {"S\\ud800": "y"}}',
+            "Leave out the character U+D800, which no text may hold.",
+        ),
+        (
+            '{"parameters": {"S": "\\ud800"}}',
+            "Leave out the character U+D800, which no text may hold.",
+        ),
         (f'{{"ref": "{"r" * 501}"}}', "Give at most 500 characters."),
         ('{"parameters": []}', 'Give an object of names and texts, such as {"VERSION": "1.2"}.'),
         ('{"continue_downstream": "no"}', "Give true or false, without quotes."),

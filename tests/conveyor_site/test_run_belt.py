@@ -73,6 +73,7 @@ def run_belt(*arguments: str) -> str:
         ("gem", "gem.build"),
         ("x" * 300, "The belts here are"),
         ("\x1b[31mred", "The belts here are"),
+        ("gem.buil\udcff", "gem.build"),
     ],
 )
 def test_an_unknown_belt_is_a_sentence_with_what_is_near(name: str, hint: str) -> None:
@@ -93,6 +94,8 @@ def test_an_unknown_belt_is_a_sentence_with_what_is_near(name: str, hint: str) -
         (["-i", "novalue"], "'novalue' is not NAME=VALUE."),
         (["-i", "A=1", "-i", "A=2"], "The input A is given more than once."),
         (["--ref", ""], "--ref is empty."),
+        (["-i", "A=\udcff"], r"Leave out the character U\+DCFF, which no text may hold"),
+        (["--ref", "\udcff"], r"Leave out the character U\+DCFF, which no text may hold"),
     ],
 )
 def test_what_cannot_be_started_is_a_sentence(arguments: list[str], sentence: str) -> None:

@@ -126,7 +126,9 @@ def test_parameters_are_kept_with_the_run() -> None:
         ({"PATH": "1"}, "PATH is reserved"),
         ({"CONVEYOR_JOB": "1"}, "CONVEYOR_JOB is reserved"),
         ({"A": "x" * 40_000}, "longer than 32768 bytes"),
-        ({"A": "x\0y"}, "NUL"),
+        ({"A": "x\0y"}, r"value of A cannot be kept. Leave out the character U\+0000, which no"),
+        ({"A": "\udcff"}, r"value of A cannot be kept. Leave out the character U\+DCFF, which no"),
+        ({"S\ud800": "y"}, r"cannot name a parameter. Leave out the character U\+D800, which no"),
         ({f"A{n}": "" for n in range(65)}, "at most 64 parameters, not 65"),
     ],
 )
@@ -136,6 +138,13 @@ def test_a_parameter_that_no_variable_can_have_is_refused(
     publish_text(GEM)
     with pytest.raises(ParameterError, match=says):
         start("gem.build", parameters=parameters)
+    assert not BeltRun.objects.exists()
+
+
+def test_a_ref_that_is_no_text_is_refused() -> None:
+    publish_text(GEM)
+    with pytest.raises(ParameterError, match=r"Leave out the character U\+DCFF, which no text"):
+        start("gem.build", ref="a\udcff")
     assert not BeltRun.objects.exists()
 
 

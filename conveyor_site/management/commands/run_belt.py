@@ -20,6 +20,7 @@ from conveyor_site.following import follow
 from conveyor_site.run_report import report_of
 from products.configuration import public_url
 from products.errors import ConveyorError
+from products.storable import unstorable
 from runners.hints import publish_hints
 from runners.querysets import living_runners
 from runs.models import BeltRun, JobRun
@@ -140,7 +141,9 @@ def each_once(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
 def belt_named(text: str) -> Belt:
     """Return the belt of that name, PRODUCT.BELT. Raises CommandError with what is near."""
     product, _, name = text.partition(".")
-    belt: Belt | None = Belt.objects.named(product, name).first()
+    belt: Belt | None = None
+    if unstorable(text) is None:
+        belt = Belt.objects.named(product, name).first()
     if belt is None:
         present = Belt.objects.filter(archived_at=None, product__archived_at=None)
         known = [f"{a}.{b}" for a, b in present.values_list("product__name", "name")]
@@ -160,7 +163,7 @@ def _address(run: BeltRun) -> str:
 
 def _who() -> str:
     try:
-        return f"{getpass.getuser()} (run_belt)"
+        return f"{visible(getpass.getuser())} (run_belt)"
     except (KeyError, OSError):
         # A user without an account, as in containers.
         return "run_belt"
