@@ -17,6 +17,7 @@ from django.core.management.utils import get_random_secret_key
 from conveyor_site.broker_url import checked_broker_url
 from conveyor_site.data_folder import data_folder
 from conveyor_site.database_url import database_from_url, sqlite_database
+from conveyor_site.environment import checked_log_level, checked_public_url, checked_time_scale
 from conveyor_site.local_secret import local_secret, new_credential_keys, private_file
 
 django_stubs_ext.monkeypatch()
@@ -31,7 +32,9 @@ CONVEYOR_DATA_DIR = data_folder(
 CONVEYOR_WORK_DIR = os.environ.get("CONVEYOR_WORK_DIR", "")
 # Unset means the embedded queue, which the first process that needs it starts.
 CONVEYOR_BROKER_URL = checked_broker_url(os.environ.get("CONVEYOR_BROKER_URL", ""))
-CONVEYOR_PUBLIC_URL = os.environ.get("CONVEYOR_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+CONVEYOR_PUBLIC_URL = checked_public_url(
+    os.environ.get("CONVEYOR_PUBLIC_URL") or "http://127.0.0.1:8000"
+)
 CONVEYOR_EMBEDDED = "CONVEYOR_DATABASE_URL" not in os.environ
 
 # --- Keys -------------------------------------------------------------------------------------
@@ -44,7 +47,7 @@ CONVEYOR_KEYS = os.environ.get("CONVEYOR_KEYS") or local_secret(
 
 # --- Times of the engine, in seconds; conveyor_site.checks enforces their ratios ----------------
 # One test scale divides them all, so that process tests run the same ratios in less time.
-CONVEYOR_TIME_SCALE = float(os.environ.get("CONVEYOR_TIME_SCALE", "1"))
+CONVEYOR_TIME_SCALE = checked_time_scale(os.environ.get("CONVEYOR_TIME_SCALE") or "1")
 _TIMES = {
     "lease": 60,  # an attempt is its runner's until then, on the database's clock
     "renew": 10,  # how often a runner renews its leases
@@ -216,6 +219,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Logging ----------------------------------------------------------------------------------
+_log_level = checked_log_level(os.environ.get("CONVEYOR_LOG_LEVEL") or "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -225,5 +229,5 @@ LOGGING = {
     "filters": {"unknown_host": {"()": "conveyor_site.host_names.UnknownHost"}},
     "loggers": {"django.security.DisallowedHost": {"filters": ["unknown_host"]}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("CONVEYOR_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": _log_level},
 }

@@ -39,8 +39,23 @@ def manage(*arguments: str, data: Path, **environment: str) -> subprocess.Comple
         (["runner"], {"CONVEYOR_BROKER_URL": "wat://host:1/secret"}, "use redis://"),
         (["rotate_keys"], {"CONVEYOR_DATA_DIR": "/proc/nowhere"}, "/proc/nowhere"),
         (["runner"], {"CONVEYOR_KEYS": "bad"}, "CONVEYOR_KEYS cannot be used"),
+        (["runner"], {"CONVEYOR_TIME_SCALE": "x"}, "CONVEYOR_TIME_SCALE is 'x'; it takes a number"),
+        (["migrate"], {"CONVEYOR_LOG_LEVEL": "LOUD"}, "CONVEYOR_LOG_LEVEL is 'LOUD'; it takes one"),
+        (["check"], {"CONVEYOR_PUBLIC_URL": "nonsense"}, "CONVEYOR_PUBLIC_URL is 'nonsense'; it"),
+        (["create_token", "eve\udcff"], {}, "Prepare it with: manage.py migrate"),
     ],
-    ids=["no server", "no tables", "no URL", "no queue", "no folder", "no keys"],
+    ids=[
+        "no server",
+        "no tables",
+        "no URL",
+        "no queue",
+        "no folder",
+        "no keys",
+        "no scale",
+        "no level",
+        "no address",
+        "no text",
+    ],
 )
 def test_what_cannot_work_is_a_sentence(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], sentence: str
@@ -57,6 +72,20 @@ def test_the_version_is_conveyors_and_djangos(tmp_path: Path, arguments: list[st
     done = manage(*arguments, data=tmp_path)
     assert done.returncode == 0
     assert done.stdout == f"Conveyor {VERSION} (Django {django.get_version()})\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["create_token", "a\udcff"], ["run_belt", "a\udcff"], ["import_conveyor_yml", "a\udcff"]],
+)
+def test_bytes_that_are_no_text_are_told_as_a_sentence(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    assert manage("migrate", data=tmp_path).returncode == 0
+    done = manage(*arguments, data=tmp_path, LOGNAME="b\udcff")
+    assert done.returncode == 1
+    assert "a\\udcff" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_who_asks_for_it_sees_where_it_came_from(tmp_path: Path) -> None:
