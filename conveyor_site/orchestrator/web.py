@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 
@@ -29,11 +30,13 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except (OSError, UnicodeError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        is_taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        way_out = "Stop what listens there, or choose" if is_taken else "Choose"
         raise AddressError(
-            f"The web server cannot listen on port {port} of {host}: {reason}. Stop what listens "
-            "there, or choose another address with --host and --port."
+            f"The web server cannot listen on port {port} of {host}: {reason}. {way_out} another "
+            "address with --host and --port."
         ) from error
 
 

@@ -151,18 +151,27 @@ def test_a_taken_port_is_a_sentence(start: Start, environment: dict[str, str]) -
     done = manage("orchestrator", "--port", port, environment=environment)
     assert done.returncode == 1
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in done.stderr
-    assert "--port" in done.stderr
+    assert (
+        "Stop what listens there, or choose another address with --host and --port" in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--port", "99999"), ("--host", "no.such.host.invalid")])
-def test_an_impossible_address_is_a_sentence(
-    environment: dict[str, str], arguments: tuple[str, str]
-) -> None:
-    done = manage("orchestrator", *arguments, environment=environment)
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a\udcff", "192.0.2.1"])
+def test_an_impossible_host_is_a_sentence(environment: dict[str, str], host: str) -> None:
+    done = manage("orchestrator", "--port", "0", "--host", host, environment=environment)
     assert done.returncode == 1
     assert "cannot listen" in done.stderr
+    assert "Choose another address with --host and --port." in done.stderr
+    assert "Stop what listens" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http", "9" * 5000])
+def test_an_impossible_port_is_a_sentence(environment: dict[str, str], port: str) -> None:
+    done = manage("orchestrator", "--port", port, environment=environment)
+    assert done.returncode == 2
+    assert f"'{port}' is no port; use 0 to 65535." in done.stderr
 
 
 def test_a_database_that_is_down_is_a_sentence(environment: dict[str, str]) -> None:

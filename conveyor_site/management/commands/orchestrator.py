@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 from functools import partial
@@ -25,6 +26,7 @@ from runners.process.links import Link
 from runners.site_mark import options_of_site
 
 _PATIENCE_S = 1
+_LAST_PORT = 65535
 
 
 class Command(BaseCommand):
@@ -40,7 +42,7 @@ class Command(BaseCommand):
         """Declare the options; all have defaults."""
         parser.add_argument("--host", default="127.0.0.1", help="Default: %(default)s.")
         parser.add_argument(
-            "--port", type=int, default=8000, help="0 is any free one. Default: %(default)s."
+            "--port", type=_port, default=8000, help="0 is any free one. Default: %(default)s."
         )
         parser.add_argument("--no-web", action="store_true", help="Serve no pages, only duties.")
 
@@ -82,6 +84,12 @@ class Command(BaseCommand):
         finally:
             # Children that are forked now share none.
             connections.close_all()
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; use 0 to {_LAST_PORT}.")
+    return int(text)
 
 
 def _not_ready(error: NotReadyError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import re
 import socket
@@ -74,7 +75,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--drain-limit",
-            type=float,
+            type=_seconds,
             default=_DRAIN_LIMIT_S,
             metavar="SECONDS",
             help="When draining, end jobs that take longer (default: %(default)g).",
@@ -160,6 +161,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of slots; use 1 or more.")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; use 0 or more.")
+    return seconds
 
 
 def _name(text: str) -> str:
