@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from products.disk_trouble import is_denied, is_full, name_of_user, require_access, state_of
+
 _HEADER = b"SQLite format 3\0"
-_IN_PLACE = "a file is in the place of it or of a folder above it"
-_STATES = {
-    errno.EROFS: "its file system is read-only",
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota of its user is used up",
-    errno.EEXIST: _IN_PLACE,
-    errno.ENOTDIR: _IN_PLACE,
-    errno.EISDIR: "a folder is in its place",
-    errno.ENOENT: "it is not there and cannot be made",
-}
-_DENIED = frozenset({errno.EACCES, errno.EPERM})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FREE = "Free some space there and try again."
 _ANOTHER = "Mend that, or set {} to a place where this user may write."
 
@@ -34,7 +23,7 @@ def data_folder(path: Path) -> Path:
     """Return the folder, made if it is not there; raise ImproperlyConfigured with the way out."""
     with told(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _require_access(path, os.R_OK | os.X_OK)
+        require_access(path, os.R_OK | os.X_OK)
     return path
 
 
@@ -45,11 +34,11 @@ def database_file(path: Path, *, setting: str = DATA_DIR) -> Path:
     """
     with told(path, setting=setting):
         if path.parent.is_dir():
-            _require_access(path.parent, os.W_OK | os.X_OK)
+            require_access(path.parent, os.W_OK | os.X_OK)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "", path)
         if path.exists():
-            _require_access(path, os.R_OK | os.W_OK)
+            require_access(path, os.R_OK | os.W_OK)
             _require_header(path, setting)
     return path
 
@@ -71,29 +60,14 @@ def sentence_of(error: OSError, path: Path | None = None, *, way_out: str = "") 
     if place is None:
         return f"{state[:1].upper()}{state[1:]}."
     shown = place if isinstance(place, int) else os.fsdecode(place)
-    way_out = _FREE if error.errno in _FULL else way_out
+    way_out = _FREE if is_full(error) else way_out
     return f"{shown} cannot be used: {state}. {way_out}".rstrip()
 
 
 def _state_of(error: OSError) -> str:
-    if error.errno in _DENIED:
-        return f"the user {_user()} may not read and write it"
-    return _STATES.get(error.errno or 0) or error.strerror or str(error)
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        # A user without an account, as in containers.
-        return str(os.geteuid())
-
-
-def _require_access(path: Path, mode: int) -> None:
-    if os.access(path, mode, effective_ids=True):
-        return
-    is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY
-    raise OSError(errno.EROFS if is_read_only else errno.EACCES, "", path)
+    if is_denied(error):
+        return f"the user {name_of_user(os.geteuid())} may not read and write it"
+    return state_of(error)
 
 
 def _require_header(path: Path, setting: str) -> None:

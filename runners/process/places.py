@@ -5,9 +5,7 @@ Which users its slots' jobs run as: ``users.py``.
 
 from __future__ import annotations
 
-import errno
 import os
-import pwd
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+from products.disk_trouble import is_denied, name_of_user, require_access, state_of
 from runners.errors import NoPlaceError
 from runners.executor import workspace
 from runners.process.leftovers import sweep_dead_runners
@@ -22,12 +21,6 @@ from runners.process.locks import LOCKS, is_being_swept, locked, name_lock
 
 _DYING_S = 2.0
 _LOOK_EVERY_S = 0.05
-_STATES = {
-    errno.EROFS: "its file system is read-only",
-    errno.ENOSPC: "the disk is full",
-    errno.ENOTDIR: "a file is in the place of it or of a folder above it",
-    errno.EEXIST: "a file is in the place of it or of a folder above it",
-}
 
 
 def prepare_places(work_dir: Path) -> None:
@@ -40,9 +33,7 @@ def prepare_places(work_dir: Path) -> None:
         work_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         for folder in (work_dir, locks):
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-                is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
-                raise OSError(errno.EROFS if is_read_only else errno.EACCES, "", folder)
+            require_access(folder, os.R_OK | os.W_OK | os.X_OK)
         if os.geteuid() == 0:
             work_dir.chmod(0o711)
 
@@ -61,13 +52,12 @@ def _told(work_dir: Path) -> Iterator[None]:
 
 def _trouble(work_dir: Path, error: OSError) -> tuple[str, str]:
     elsewhere = "set CONVEYOR_WORK_DIR to a folder in which this runner's user may write"
-    if error.errno not in (errno.EACCES, errno.EPERM):
-        state = _STATES.get(error.errno or 0) or error.strerror or str(error)
-        return state, f"Mend that, or {elsewhere}"
-    user = _name_of(os.geteuid())
+    if not is_denied(error):
+        return state_of(error), f"Mend that, or {elsewhere}"
+    user = f"the user {name_of_user(os.geteuid())}"
     wanted = Path(error.filename or work_dir)
     found = next(each for each in (wanted, *wanted.parents) if os.path.lexists(each))
-    owner = _name_of(found.lstat().st_uid)
+    owner = f"the user {name_of_user(found.lstat().st_uid)}"
     if not found.is_relative_to(work_dir):
         return f"{user} may not make it in {found} of {owner}", f"Make it, or {elsewhere}"
     what = "it" if found == work_dir else str(found)
@@ -75,13 +65,6 @@ def _trouble(work_dir: Path, error: OSError) -> tuple[str, str]:
         f"{what} belongs to {owner}, and {user} may not work in it",
         f"Start the runner as {owner}, or {elsewhere}",
     )
-
-
-def _name_of(uid: int) -> str:
-    try:
-        return f"the user {pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"the user {uid}"
 
 
 def own_place(work_dir: Path, name: str) -> Path:
