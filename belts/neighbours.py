@@ -10,7 +10,7 @@ from belts.definitions import DatabaseCatalogue, spec_of
 from belts.models import CommitFile, Definition
 from belts.repository import source_warnings
 from belts.spec.isolated import parse_isolated
-from belts.spec.problems import in_order, to_json
+from belts.spec.problems import Problem, in_order, to_json
 from belts.spec.resolve import check
 from products.models import Product
 
@@ -36,14 +36,12 @@ def _renew(row: CommitFile, definition: Definition | None) -> bool:
     before = [each for each in row.problems if _is_about_others(each)]
     if definition is None or not before:
         return False
-    now = to_json(check(spec_of(definition), known), row.text)
-    if _without_places(now) == _without_places(before):
+    now = check(spec_of(definition), known)
+    if _without_places(to_json(now)) == _without_places(before):
         return False
     file = parse_isolated(row.text.encode()).file  # its lines are in no definition
     own = [each for each in row.problems if not _is_about_others(each)]
-    found = to_json(in_order(check(file, known)), row.text) if file is not None else now
-    CommitFile.objects.filter(pk=row.pk).update(problems=own + found)
-    return True
+    return _store(row, own, check(file, known) if file is not None else now)
 
 
 def renew_source_warnings(product: Product) -> bool:
@@ -59,11 +57,15 @@ def renew_source_warnings(product: Product) -> bool:
     if file is None or file.product not in ("", product.name):
         return False
     others = [each for each in row.problems if each["code"] not in _ABOUT_SOURCE]
-    now = others + to_json(source_warnings(product, file), row.text)
-    if _without_places(now) == _without_places(row.problems):
+    now = source_warnings(product, file)
+    if _without_places(others + to_json(now)) == _without_places(row.problems):
         return False
-    now.sort(key=lambda each: (each["line"] or 0, each["column"] or 0))
-    return CommitFile.objects.filter(pk=row.pk).update(problems=now) > 0
+    return _store(row, others, now)
+
+
+def _store(row: CommitFile, kept: Iterable[Mapping[str, Any]], found: Iterable[Problem]) -> bool:
+    problems = in_order([*map(Problem.from_document, kept), *found])
+    return CommitFile.objects.filter(pk=row.pk).update(problems=to_json(problems, row.text)) > 0
 
 
 def _is_about_others(problem: Mapping[str, Any]) -> bool:

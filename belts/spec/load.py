@@ -30,8 +30,6 @@ from belts.spec.names import quoted
 from belts.spec.nodes import Mapping, Mark, Node, Scalar, Sequence, has_bad_character
 from belts.spec.problems import Problem
 
-_NOTHING = Scalar("")
-
 
 @dataclass(slots=True)
 class Loaded:

@@ -267,7 +267,7 @@ def _downstream_problems(
     if product is None:
         message = f"The downstream product {quoted(name)} is not known here yet."
         hint = "It starts nothing until that product is imported."
-        severity = "warning" if name and file.product else _UNSURE
+        severity = "warning" if file.product else _UNSURE
         yield located(
             Problem("downstream.unknown-product", severity, message, hint),
             file,
@@ -315,9 +315,9 @@ def _trigger_problems(
 
 def _broken(file: BeltFile, belt: str, path: str) -> Problem:
     known = [each.name for each in file.belts]
-    product = file.product or "the product"
-    message = f"{product} has no belt {quoted(belt)}; this trigger never fires."
-    message = message[:1].upper() + message[1:] if not file.product else message
-    hint = did_you_mean(belt, known, what=f"belts of {product}")
+    message = (
+        f"{file.product or 'The product'} has no belt {quoted(belt)}; this trigger never fires."
+    )
+    hint = did_you_mean(belt, known, what=f"belts of {file.product or 'the product'}")
     severity = _UNSURE if file.lacks_belts() else "warning"
     return located(Problem("trigger.unknown-belt", severity, message, hint), file, path)

@@ -18,7 +18,6 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 
 from runners.executor.shapes import Isolation
 from runners.supervisor.namespaces import ACCOUNT_FILES
@@ -106,17 +105,6 @@ class Accounts:
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder, self._made_for = "", None
-
-    def __enter__(self) -> Accounts:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _File:

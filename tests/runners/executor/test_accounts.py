@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def machine(tmp_path: Path) -> Path:
 
 def test_they_are_made_anew_when_the_machines_change(machine: Path, work_dir: Path) -> None:
     isolation = Isolation("uid", 64000, 64000)
-    with Accounts(machine) as accounts:
+    with closing(Accounts(machine)) as accounts:
         first = accounts.folder_for(isolation, work_dir=str(work_dir), home="/a/home")
         assert accounts.folder_for(isolation, work_dir=str(work_dir), home="/bb/home") == first
         passwd = Path(first, "passwd").read_text().splitlines()
@@ -153,11 +154,11 @@ def test_what_a_dead_slot_left_of_them_is_removed_by_the_next(
     left = work_dir / f".accounts-{process.pid}-1-left"
     left.mkdir()
     (left / "passwd").touch()
-    with Accounts(machine) as accounts:
+    with closing(Accounts(machine)) as accounts:
         accounts.folder_for(Isolation("sandbox"), work_dir=str(work_dir), home="/home")
         assert not left.exists()
 
 
 def test_where_the_machine_has_none_a_job_has_none(tmp_path: Path, work_dir: Path) -> None:
-    with Accounts(tmp_path) as accounts:
+    with closing(Accounts(tmp_path)) as accounts:
         assert accounts.folder_for(Isolation("sandbox"), work_dir=str(work_dir), home="/h") == ""
