@@ -20,18 +20,6 @@ JSON = "application/json"
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture
-def caller(db: None) -> Client:
-    boss = builders.a_user("boss", staff=True)
-    token = builders.a_token(boss, scopes=["read", "run"])
-    return Client(headers={"Authorization": f"Bearer {token}"}, raise_request_exception=False)
-
-
-@pytest.fixture
-def start(db: None) -> str:
-    return f"/api/v1/belts/{builders.a_belt().pk}/start/"
-
-
 def code_of(response: Any, status: int) -> str:
     """Return the code of an error, after looking at its shape."""
     assert response.status_code == status, response.content

@@ -23,18 +23,6 @@ RUNS = "/api/v1/job-runs/"
 READS = "GET, HEAD, OPTIONS"
 
 
-@pytest.fixture
-def caller(db: None) -> Client:
-    boss = builders.a_user("boss", staff=True)
-    token = builders.a_token(boss, scopes=["read", "run"])
-    return Client(headers={"Authorization": f"Bearer {token}"}, raise_request_exception=False)
-
-
-@pytest.fixture
-def start(db: None) -> str:
-    return f"/api/v1/belts/{builders.a_belt().pk}/start/"
-
-
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
