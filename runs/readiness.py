@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from belts.spec.graph import topological_order
 from runs.states import FINISHED, JobRunState, Reason
+
+logger = logging.getLogger(__name__)
 
 _PAST = {
     JobRunState.FAILED: "failed",
@@ -58,8 +61,10 @@ class Decision:
 def decide(waiting: Sequence[WaitingJob], states: Mapping[str, JobRunState]) -> list[Decision]:
     """Return a decision for each waiting job, in an order in which jobs follow what they need.
 
-    ``states`` are those of the jobs that do not wait; one that is needed and in neither is taken
-    as skipped. A job which is skipped or errored here skips those that need it in the same call.
+    ``states`` are those of all other jobs that are needed, waiting ones among them if they are not
+    to be decided. A job with a need that is in neither ends as errored: a caller that read too
+    little must never skip a job. A job that is skipped or errored here skips those that need it in
+    the same call.
     """
     by_name = {job.name: job for job in waiting}
     known = dict(states)
@@ -72,7 +77,10 @@ def decide(waiting: Sequence[WaitingJob], states: Mapping[str, JobRunState]) -> 
 
 
 def _decide(job: WaitingJob, states: Mapping[str, JobRunState]) -> Decision:
-    needed = {name: states.get(name, JobRunState.SKIPPED) for name in job.needs}
+    unknown = [name for name in job.needs if name not in states]
+    if unknown:
+        return Decision(job.name, JobRunState.ERRORED, Reason.INTERNAL, _unknown(unknown))
+    needed = {name: states[name] for name in job.needs}
     for name, state in needed.items():
         if state in FINISHED and state != JobRunState.SUCCEEDED:
             sentence = f"This job waits for job {name}, which {_PAST[state]}."
@@ -86,6 +94,12 @@ def _decide(job: WaitingJob, states: Mapping[str, JobRunState]) -> Decision:
     if waits:
         return Decision(job.name, JobRunState.WAITING, Reason.CREATED, " ".join(waits))
     return Decision(job.name, JobRunState.QUEUED, Reason.READY)
+
+
+def _unknown(names: Sequence[str]) -> str:
+    jobs = ", ".join(names)
+    logger.error("Release: the state of %s was not read", jobs, extra={"action": "need_unknown"})
+    return f"This is an error of Conveyor: the state of job {jobs} is unknown. Please report it."
 
 
 def waits_for(names: Iterable[str]) -> str:

@@ -133,14 +133,21 @@ class _Row:
 
 
 def _release_waiting(moves: Moves, run: BeltRun, ended: set[str] | None) -> bool:
-    """Let go on what can: of all, or of the jobs that need one which has ended just now.
+    """Move the waiting jobs that can go on; return whether any of them ended.
 
-    Returns whether any job run ended here, which leads to others.
+    ``ended`` are the jobs that have ended in this transaction: only jobs that need one of them are
+    decided. None decides all waiting jobs.
     """
     has_ended = False
     while ended is None or ended:
-        rows = _rows(run.id, _around(run, ended))
-        waiting = {name: row for name, row in rows.items() if row.state == JobRunState.WAITING}
+        decided = _needing(run, ended)
+        rows = _rows(run.id, _with_needs(run, decided))
+        waiting = {
+            name: row
+            for name, row in rows.items()
+            if row.state == JobRunState.WAITING and (decided is None or name in decided)
+        }
+        # The needs of a job that is read but not decided may be unread: it stays as it is.
         states = {name: row.state for name, row in rows.items() if name not in waiting}
         supplies = _supplies(run, waiting)
         jobs = [
@@ -152,13 +159,20 @@ def _release_waiting(moves: Moves, run: BeltRun, ended: set[str] | None) -> bool
     return has_ended
 
 
-def _around(run: BeltRun, ended: set[str] | None) -> set[str] | None:
-    """Return the jobs that need one of these, with all that they need; None for all jobs."""
+def _needing(run: BeltRun, ended: set[str] | None) -> set[str] | None:
+    """Return the names of the jobs that need one of these directly; None for all jobs."""
     belt = belt_of(run)
     if ended is None or belt is None:
         return None
-    needing = [job for job in belt.jobs if not ended.isdisjoint(job.needs)]
-    return {job.name for job in needing}.union(*(job.needs for job in needing))
+    return {job.name for job in belt.jobs if not ended.isdisjoint(job.needs)}
+
+
+def _with_needs(run: BeltRun, names: set[str] | None) -> set[str] | None:
+    """Return these jobs and all jobs that they need directly; None for all jobs."""
+    if names is None:
+        return None
+    needs = (job.needs for name in names if (job := job_of(run, name)) is not None)
+    return names.union(*needs)
 
 
 def _supplies(run: BeltRun, waiting: Mapping[str, _Row]) -> Mapping[UUID, Sequence[Supply]]:

@@ -21,7 +21,7 @@ from runs.errors import (
 )
 from runs.models import BeltRun, Edge, JobRun, RunEvent, Supplier
 from runs.release import belt_of, follow_up, look_again, read_run
-from runs.states import BeltRunState, JobRunState, Reason
+from runs.states import JobRunState, Reason
 from runs.transitions import Why, moving
 
 
@@ -46,7 +46,7 @@ def rerun_belt_run(
         raise RunGoneError(run)
     if not present.is_finished:
         raise RunUnfinishedError(present)
-    if only_failed and present.state == BeltRunState.SUCCEEDED:
+    if only_failed and not _has_unsuccessful(present):
         raise NothingToRerunError(present)
     _check_resolved(present)
     name = by or (user.get_username() if user is not None else "") or "somebody"
@@ -60,6 +60,11 @@ def rerun_belt_run(
         raise RunGoneError(run) from error
     again.refresh_from_db()
     return again
+
+
+def _has_unsuccessful(run: BeltRun) -> bool:
+    # Not the state of the run: early versions ended runs as succeeded with skipped jobs.
+    return JobRun.objects.filter(belt_run=run).exclude(state=JobRunState.SUCCEEDED).exists()
 
 
 def _check_resolved(run: BeltRun) -> None:

@@ -58,6 +58,8 @@ def _wrong_now() -> Iterator[str]:
         rows = list(run.job_runs.all())
         yield from _wrong_history(run, rows)
         yield from _wrong_sum(run, rows)
+        yield from _wrong_needs(run, rows)
+        yield from _wrong_skips(run, rows)
         yield from _wrong_edges(run, rows)
         for row in rows:
             attempts = list(row.attempts.all())
@@ -127,6 +129,53 @@ def _wrong_sum(run: BeltRun, rows: list[JobRun]) -> Iterator[str]:
         yield f"I5 {run} is {run.state} though its jobs are {', '.join(states)}."
     elif run.state == BeltRunState.PENDING and any(row.last_attempt for row in rows):
         yield f"I1 {run} is pending though a job of it was claimed."
+
+
+def _wrong_needs(run: BeltRun, rows: list[JobRun]) -> Iterator[str]:
+    """A job run needs what its definition says, and was never decided without knowing its needs."""
+    for row in rows:
+        job = _job_of(run, row)
+        if tuple(row.needs) != job.needs:
+            yield f"I14 {row} needs {row.needs}, and its definition says {job.needs}."
+        if row.reason == Reason.INTERNAL and row.state == S.ERRORED and not row.last_attempt:
+            yield f"I14 {row} was decided without knowing its needs: {row.message}"
+
+
+def _wrong_skips(run: BeltRun, rows: list[JobRun]) -> Iterator[str]:
+    """A job is skipped only if a need of it, direct or through others, did not succeed.
+
+    The other way is a run that was refused as a whole when it was created: then some job of it is
+    errored. A run with a job skipped for either reason has not succeeded.
+    """
+    by_name = {row.name: row for row in rows}
+    refused = {
+        each.job_run_id for each in run.run_events.all() if (each.old, each.new) == ("", S.SKIPPED)
+    }
+    skipped = [row for row in rows if row.state == S.SKIPPED]
+    if skipped and run.state == BeltRunState.SUCCEEDED:
+        yield f"I14 {run} succeeded though {skipped[0]} was skipped."
+    has_error = any(row.state == S.ERRORED for row in rows)
+    for row in skipped:
+        has_cause = has_error if row.id in refused else bool(_bad_causes(row, by_name))
+        if not has_cause:
+            yield f"I14 {row} was skipped though nothing that it needs went wrong."
+
+
+def _bad_causes(row: JobRun, by_name: dict[str, JobRun]) -> set[str]:
+    """Return what a job needs, through skipped jobs, and that failed, errored or was cancelled."""
+    found: set[str] = set()
+    left, seen = list(row.needs), set[str]()
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        state = by_name[name].state
+        if state == S.SKIPPED:
+            left += by_name[name].needs
+        elif state in (S.FAILED, S.ERRORED, S.CANCELLED):
+            found.add(name)
+    return found
 
 
 def _forgotten(run: BeltRun, rows: list[JobRun]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from runs.chains import chain_of, state_of, whole_chain
 from runs.models import BeltRun, Consumption, Edge, JobRun, Output, Supplier
 from runs.queue_warnings import ServedQueues, queue_warnings
 from runs.rerun import rerun_belt_run
-from runs.states import BeltRunState, JobRunState
+from runs.states import JobRunState
 
 
 class BeltRunPage(Page):
@@ -52,7 +52,8 @@ class BeltRunPage(Page):
             version=state.version,
             is_open=state.is_open or not run.is_finished,
             may_operate=may_operate(self.request, run.belt.product),
-            can_rerun_failed=run.is_finished and run.state != BeltRunState.SUCCEEDED,
+            can_rerun_failed=run.is_finished
+            and any(job.state != JobRunState.SUCCEEDED for job in jobs),
             **path,
         )
 

@@ -17,6 +17,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.processes
 
 KILLS = 12
+SLOTS = 2
 EVERY_S = 0.5
 
 
@@ -41,7 +42,8 @@ def test_jobs_survive_the_deaths_of_runners_and_hints_that_come_twice(site: Stor
             kills += 1
     assert kills > KILLS // 2
     site.assert_nothing_is_lost()
-    assert JobRun.objects.filter(state="succeeded").count() > 150
+    # A killed runner loses what its slots had begun, and nothing else.
+    assert JobRun.objects.filter(state="errored").count() <= kills * SLOTS
 
 
 def test_jobs_survive_the_deaths_of_queue_database_and_orchestrators(
@@ -57,4 +59,5 @@ def test_jobs_survive_the_deaths_of_queue_database_and_orchestrators(
     queue_server.start()
     site.start_orchestrators()
     site.assert_nothing_is_lost()
-    assert JobRun.objects.filter(state="succeeded").count() > 30
+    # No runner was killed, and jobs outlive the queue and the database.
+    assert set(JobRun.objects.values_list("state", flat=True)) == {"succeeded"}

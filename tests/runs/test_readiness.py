@@ -35,7 +35,7 @@ def one(job: WaitingJob, **states: JobRunState) -> Decision:
         (("a",), {"a": S.CANCELLED}, S.SKIPPED),
         (("a",), {"a": S.SKIPPED}, S.SKIPPED),
         (("a", "b"), {"a": S.RUNNING, "b": S.FAILED}, S.SKIPPED),
-        (("gone",), {}, S.SKIPPED),
+        (("a", "b"), {"a": S.SUCCEEDED, "b": S.WAITING}, S.WAITING),
     ],
 )
 def test_a_job_waits_for_what_it_needs_and_is_skipped_when_that_did_not_succeed(
@@ -87,6 +87,12 @@ def test_a_skip_goes_through_the_whole_belt_in_one_call() -> None:
 def test_what_follows_a_job_that_becomes_ready_goes_on_waiting() -> None:
     decisions = decide([WaitingJob("b", ("a",)), WaitingJob("a")], {})
     assert {each.name: each.state for each in decisions} == {"a": S.QUEUED, "b": S.WAITING}
+
+
+def test_job_with_an_unread_need_is_errored_and_never_skipped() -> None:
+    decision = one(WaitingJob("job", ("a", "unread")), a=S.FAILED)
+    assert (decision.state, decision.reason) == (S.ERRORED, Reason.INTERNAL)
+    assert "unread" in decision.sentence
 
 
 supplies = st.lists(st.sampled_from([READY, PENDING, MISSING]), max_size=2).map(tuple)
