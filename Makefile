@@ -18,15 +18,15 @@ unexport PYTHONDONTWRITEBYTECODE
 CODE := conveyor_site runners runs belts products tests $(wildcard bench) manage.py
 # Tests run side by side; a file's tests stay together.
 TEST_JOBS ?= 2
-# A test that fails is run again, twice at the most, and the summary counts it as a rerun: process tests
-# have deadlines, and machines are noisy. One that needs it is to be mended all the same.
-PYTEST := $(BIN)/python -m pytest -q -n $(TEST_JOBS) --dist loadfile --reruns 2 --reruns-delay 1
+# No test is retried, except those of browsers and processes: see tests/reruns.py.
+PYTEST := $(BIN)/python -m pytest -q -n $(TEST_JOBS) --dist loadfile
 
-.PHONY: help run demo test test-sqlite test-postgres lint bench clean system-packages
+.PHONY: help run demo check test test-sqlite test-postgres lint bench clean system-packages
 
 help:
 	@echo "make run     a site with three example products on http://127.0.0.1:8000"
 	@echo "make demo    one merge through three products, in the terminal"
+	@echo "make check   lint, and the tests that start no processes, on SQLite: the inner loop"
 	@echo "make test    lint, and all tests on SQLite and on PostgreSQL"
 	@echo "make lint    ruff, mypy, import-linter, missing migrations"
 	@echo "make bench   how fast, beside references measured in the same run"
@@ -39,6 +39,9 @@ run: $(VENV)/.runtime
 demo: $(VENV)/.runtime
 	@command -v git >/dev/null || { echo "make demo needs git: install it and try again." >&2; exit 1; }
 	@exec $(BIN)/python manage.py demo
+
+check: lint
+	$(PYTEST) -m "not processes"
 
 test: lint test-sqlite test-postgres
 

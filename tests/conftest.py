@@ -14,6 +14,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from tests.own_database import OwnDatabase, PostgresDatabases, SqliteDatabases, connected_to
 from tests.parts_not_run import PartsNotRun
 from tests.queue_server import QueueServer
+from tests.reruns import mark_reruns
 from tests.session import OPTION, SERVER_URL, begin
 
 SESSION = begin()
@@ -36,6 +37,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_reruns(items)
     if SESSION.on_postgres:
         others = [item for item in items if item.get_closest_marker("database") is None]
         config.hook.pytest_deselected(items=others)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.architecture.tree import ALL, APPS, ROOT, modules, name_of, nodes
 
 FILE_LINES = 400
-FUNCTION_LINES = 60
+FUNCTION_LINES = 90
 #: Files of these names become a heap of everything.
 HEAPS = {"utils.py", "helpers.py", "common.py", "services.py", "constants.py", "misc.py"}
 REGISTRIES = re.compile(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from random import Random
 
 import pytest
 from django.db import connections
 
-from runs.models import JobRun
-from tests.chaos.living import StormySite
+from runs.models import Attempt, JobRun
+from tests.chaos.living import NAMES, PATIENCE_S, StormySite
 from tests.postgres import PostgresServer
 from tests.queue_server import QueueServer
 from tests.waiting import until
@@ -18,11 +18,23 @@ pytestmark = pytest.mark.processes
 
 KILLS = 12
 SLOTS = 2
-EVERY_S = 0.5
+#: Starts and ends between two kills.
+STEPS = 5
 
 
 def some_have_ended(count: int) -> bool:
     return JobRun.objects.filter(finished_at__isnull=False).count() >= count
+
+
+def progress() -> tuple[int, int]:
+    """Return how many attempts have started and how many jobs have ended."""
+    started = Attempt.objects.filter(started_at__isnull=False).count()
+    return started, JobRun.objects.filter(finished_at__isnull=False).count()
+
+
+def has_gone_on(seen: tuple[int, int]) -> bool:
+    """Whether a few more steps were made since, or none is left to make."""
+    return sum(progress()) >= sum(seen) + STEPS or not JobRun.objects.filter(finished_at=None)
 
 
 def test_jobs_survive_the_deaths_of_runners_and_hints_that_come_twice(site: StormySite) -> None:
@@ -30,10 +42,11 @@ def test_jobs_survive_the_deaths_of_runners_and_hints_that_come_twice(site: Stor
     site.start_all()
     rows = site.start_jobs(200)
     site.hint(rows)
-    kills, due = 0, time.monotonic()
+    kills = 0
     while kills < KILLS and (left := site.unfinished()):
-        due += EVERY_S
-        until(lambda due=due: time.monotonic() >= due, "the time of the next death")  # type: ignore[misc]
+        # The next death comes after some progress, so that it hits jobs at any point.
+        seen = progress()
+        until(partial(has_gone_on, seen), "a job starts or ends", patience_s=PATIENCE_S)
         kills += site.kill_one_runner(random)
         site.hint(left)
         if kills == KILLS // 2:
@@ -59,5 +72,5 @@ def test_jobs_survive_the_deaths_of_queue_database_and_orchestrators(
     queue_server.start()
     site.start_orchestrators()
     site.assert_nothing_is_lost()
-    # No runner was killed, and jobs outlive the queue and the database.
-    assert set(JobRun.objects.values_list("state", flat=True)) == {"succeeded"}
+    # One outage that is longer than a lease ends what was running, and nothing else.
+    assert JobRun.objects.filter(state="errored").count() <= len(NAMES) * SLOTS

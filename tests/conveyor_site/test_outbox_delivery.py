@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from conveyor_site.deliver import HANDLERS, SLOW, deliver, deliver_due, publish_due_hints
 from products.identifiers import uuid7
-from products.models import OutboxRow
+from products.models import Configuration, OutboxRow, Product
 from products.outbox import Consequence, write_outbox
 from runners import hints
 from runners.hints import Hint, publish_hints
@@ -221,13 +222,15 @@ def test_no_wait_is_longer_than_five_minutes() -> None:
     assert 290 < seconds_until_due(bad) <= 300
 
 
-def test_what_cannot_be_reached_is_tried_again_with_its_sentence() -> None:
-    product = builders.a_product()
-    builders.a_source(product, url="ext::sh -c id")
+def test_import_from_an_unreachable_source_is_retried(tmp_path: Path) -> None:
+    Configuration.objects.create(allow_local_sources=True)
+    product = builders.a_product(managed_by=Product.Manager.FILE)
+    builders.a_source(product, url=f"file://{tmp_path}/nowhere.git")
     row = a_row(Kind.IMPORT, {"product": str(product.id), "commit": "c" * 40})
-    deliver(row.id)
-    found = OutboxRow.objects.filter(pk=row.pk).first()
-    assert found is None or found.error
+    assert not deliver(row.id)
+    row.refresh_from_db()
+    assert "nowhere.git" in row.error
+    assert row.tries == 1
 
 
 def test_every_kind_is_delivered_by_somebody() -> None:

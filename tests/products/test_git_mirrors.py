@@ -43,9 +43,7 @@ def test_a_commit_that_is_there_is_there_without_the_repository(
     commit = repository.commit()
     mirror = ensure_commit(mirrors, repository.url, commit)
     shutil.rmtree(repository.folder)
-    begun = time.perf_counter()
     assert ensure_commit(mirrors, repository.url, commit) == mirror
-    assert time.perf_counter() - begun < 0.1
 
 
 def test_a_commit_that_no_branch_has_any_more_is_fetched_by_its_id(

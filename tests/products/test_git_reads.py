@@ -177,11 +177,9 @@ def test_an_ssh_port_that_is_closed_is_said_to_be_unreachable() -> None:
 def test_a_server_that_says_nothing_is_given_up_and_git_is_gone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
-        begun = time.monotonic()
         with pytest.raises(GitFailedError) as failed:
             run_git(["ls-remote", url], access=Access("http"), timeout_s=0.5)
         assert failed.value.timed_out
-        assert time.monotonic() - begun < 5
     assert children_named("git") == []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -129,11 +128,9 @@ def test_a_server_that_trickles_is_given_up_in_all_the_time_that_a_file_has(
     commit = repository.commit("product: one\n", path=FILE)
     Configuration.objects.update(read_timeout_s=1)
     server.trickle()
-    begun = time.monotonic()
     with pytest.raises(SourceUnreachableError, match=r"not done within 1 s\..* Read timeout\."):
         read_belt_file(served, commit)
     assert server.state.waits.is_set()
-    assert time.monotonic() - begun < 10
     assert left_in(own_data_folder / "mirrors") == []
     server.be_honest()
     Configuration.objects.update(read_timeout_s=60)
@@ -145,10 +142,10 @@ def test_a_source_that_answers_slowly_is_looked_at_less_often(
 ) -> None:
     repository.commit()
     waits = {}
-    never = threading.Event()
 
     def take_a_while() -> None:
-        never.wait(0.5)
+        # The latency of a slow server.
+        time.sleep(0.5)
 
     with a_git_server(repository.folder.parent, meanwhile=take_a_while) as server:
         source = a_source(url=server.url("repository/.git"), poll_interval_s=1)

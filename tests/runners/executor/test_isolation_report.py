@@ -15,9 +15,6 @@ from tests.runners.executor.attempts import JOB_UID, SYSTEM_PATH, isolation_of
 def test_the_strongest_level_that_works_is_found_and_tools_are_tried(work_dir: Path) -> None:
     uid = JOB_UID if os.geteuid() == 0 else None
     report = detect(work_dir, job_uid=uid, path=SYSTEM_PATH)
-    if isolation_of("sandbox-bubblewrap"):
-        assert report.level == "sandbox"
-        assert report.isolation.bubblewrap is not None
     assert any("Isolation level" in line for line in report.sentences)
     account = report.sentences[-4]
     assert account == "ok: Jobs have an account (conveyor-job), without which ssh refuses to work."
@@ -28,7 +25,15 @@ def test_the_strongest_level_that_works_is_found_and_tools_are_tried(work_dir: P
     assert list(work_dir.iterdir()) == []
 
 
-def test_what_is_missing_is_said(work_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not isolation_of("sandbox-bubblewrap"), reason="needs bubblewrap that works")
+def test_detect_prefers_bubblewrap(work_dir: Path) -> None:
+    uid = JOB_UID if os.geteuid() == 0 else None
+    report = detect(work_dir, job_uid=uid, path=SYSTEM_PATH)
+    assert report.level == "sandbox"
+    assert report.isolation.bubblewrap is not None
+
+
+def test_report_lists_missing_tools(work_dir: Path, tmp_path: Path) -> None:
     uid = JOB_UID if os.geteuid() == 0 else None
     report = detect(work_dir, job_uid=uid, path=str(tmp_path))
     assert not any(fact.holds for fact in report.facts[1:])
@@ -47,7 +52,7 @@ def test_root_jobs_and_unreachable_folders_are_called_out(work_dir: Path, tmp_pa
     assert "CONVEYOR_WORK_DIR" in report.sentences[0]
 
 
-def test_a_sandbox_shows_the_tools_of_the_path_but_no_home(tmp_path: Path) -> None:
+def test_sandbox_shows_the_folders_of_tools(tmp_path: Path) -> None:
     venv, base = tmp_path / "venv", tmp_path / "base"
     (venv / "bin").mkdir(parents=True)
     (base / "bin").mkdir(parents=True)
@@ -55,4 +60,19 @@ def test_a_sandbox_shows_the_tools_of_the_path_but_no_home(tmp_path: Path) -> No
     (venv / "bin" / "python3").symlink_to(base / "bin" / "python3")
     path = f"/usr/bin:{venv}/bin:relative:/no/such/folder"
     assert shown_for(path) == (str(venv), str(base))
-    assert shown_for(str(Path.home())) == (str(Path.home()),) or Path.home() == Path("/root")
+
+
+def test_sandbox_shows_only_the_tools_folder_of_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / "bin").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    assert shown_for(f"{home}/bin") == (f"{home}/bin",)
+
+
+def test_sandbox_shows_a_home_that_is_itself_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert shown_for(str(tmp_path)) == (str(tmp_path),)
