@@ -137,10 +137,20 @@ def test_a_fleet_gives_its_path_and_may_have_jobs_run_as_root(bench: Workbench) 
 
 
 def test_a_fleet_refuses_products_that_are_not_its_own(bench: Workbench) -> None:
-    fleet = a_fleet("default")
+    fleet = a_fleet("default", all_products=False)
     fleet.products.add(a_product())
     row = a_job(JobSpec("build", commands="true"))
     with pytest.raises(SetupError, match=f"does not work for {row.belt_run.belt.product.name}"):
+        built(row, bench)
+
+
+def test_fleet_of_no_product_refuses_all(bench: Workbench) -> None:
+    row = a_job(JobSpec("build", commands="true"))
+    product = row.belt_run.belt.product
+    fleet = a_fleet("default", all_products=False)
+    fleet.products.add(product)
+    fleet.products.remove(product)
+    with pytest.raises(SetupError, match=f"does not work for {product.name}"):
         built(row, bench)
 
 
