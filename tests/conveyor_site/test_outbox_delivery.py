@@ -108,6 +108,19 @@ def test_of_many_hints_no_more_are_published_than_slots_could_hear(queue: QueueS
     assert not OutboxRow.objects.exists()
 
 
+def test_hints_that_a_full_queue_did_not_take_stay(queue: QueueServer) -> None:
+    """The queue takes the first of them and has no memory for the others."""
+    builders.a_runner(slots=1000)
+    with valkey.Valkey(port=queue.port) as client:
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 100_000)
+        payloads = [{"job_run": str(uuid4()), "queue": "default"} for _ in range(400)]
+        write_outbox(Consequence(Kind.HINT, f"hint:{uuid4()}:1", each) for each in payloads)
+        client.config_set("maxmemory", 0)
+    taken = waiting(queue, "default")
+    assert 0 < taken < 400
+    assert OutboxRow.objects.count() == 400 - taken
+
+
 def test_a_hint_is_left_for_a_while_to_the_process_that_committed_it(no_queue: None) -> None:
     write_outbox([hint()])
     row = OutboxRow.objects.get()

@@ -154,6 +154,26 @@ def test_fleet_of_no_product_refuses_all(bench: Workbench) -> None:
         built(row, bench)
 
 
+def test_bench_gives_each_run_what_is_its_own(bench: Workbench) -> None:
+    rows = [a_job(JobSpec("build", commands=f"echo {n}")) for n in range(2)]
+    for row in [*rows, a_job(JobSpec("build", commands="echo 2"))]:
+        assignment = built(row, bench)
+        assert assignment.facts["RUN_ID"] == str(row.belt_run_id)
+        assert assignment.facts["PRODUCT"] == row.belt_run.belt.product.name
+    assert assignment.script == "echo 2"
+
+
+def test_bench_reads_fleets_again_after_five_seconds(bench: Workbench) -> None:
+    rows = [a_job(JobSpec("build", commands="true")) for _ in range(3)]
+    fleet = a_fleet("default", job_path="/opt/tools")
+    assert built(rows[0], bench).path == "/opt/tools"
+    fleet.job_path = "/opt/newer"
+    fleet.save()
+    assert built(rows[1], bench).path == "/opt/tools"
+    bench._read_at -= 6
+    assert built(rows[2], bench).path == "/opt/newer"
+
+
 def test_a_product_without_source_cannot_give_one(bench: Workbench) -> None:
     row = a_job(JobSpec("build", commands="true", inputs=(InputSpec("source"),)))
     with pytest.raises(SetupError, match="has no source") as refused:
