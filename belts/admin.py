@@ -26,7 +26,7 @@ from belts.admin_forms import (
 from belts.admin_problems import sentence
 from belts.commit_files import last_file
 from belts.definitions import spec_of
-from belts.errors import BrokenFileError
+from belts.errors import BrokenFileError, UnknownDefinitionError
 from belts.models import Belt, CommitFile, Definition, Job, Trigger
 from belts.neighbours import renew_source_warnings
 from belts.ownership import detach
@@ -274,7 +274,10 @@ class DefinitionAdmin(ReadOnlyAdmin):
     @admin.display(description="content")
     def content(self, definition: Definition) -> SafeString:
         """Return what it says, as a belt file."""
-        document = spec_of(definition).to_yaml_document()
+        try:
+            document = spec_of(definition).to_yaml_document()
+        except UnknownDefinitionError as error:
+            return format_html("<p>{}</p>", str(error))
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
         return format_html("<pre>{}</pre>", text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from uuid import UUID
 
 from django.db import transaction
@@ -9,30 +10,50 @@ from django.db.models import UUIDField
 
 from belts.alignment import Changes, align_rows
 from belts.commit_files import own_problems, store_commit_file
-from belts.errors import BrokenFileError, NoDefinitionError
+from belts.errors import BrokenFileError, NoDefinitionError, UnknownDefinitionError
 from belts.models import CommitFile, Definition
 from belts.spec.isolated import parse_isolated
 from belts.spec.problems import Problem
 from belts.spec.shapes import BeltFile, digest
+from belts.spec.stored import UnknownConstructError, stored_file
 from products.git.files import read_belt_file
 from products.models import Product, Source
 from products.remembered import Remembered
 from products.statements import Given, SelectOne
 
-_REMEMBERED = 256
+logger = logging.getLogger(__name__)
 
+_REMEMBERED = 256
 
 #: The files of the definitions used last, by id; definitions never change.
 _specs: Remembered[UUID, BeltFile] = Remembered(_REMEMBERED)
 
 
 def spec_of(definition: Definition) -> BeltFile:
-    """Return what the definition says; the last ones used are kept in memory."""
+    """Return what the definition says; the last ones used are kept in memory.
+
+    Raises UnknownDefinitionError where a newer version wrote something that this one cannot run.
+    """
     file = _specs.get(definition.id)
     if file is None:
-        file = BeltFile.from_document(definition.document)
+        try:
+            file = stored_file(definition.document)
+        except UnknownConstructError as error:
+            raise UnknownDefinitionError(f"{definition}", f"{error}") from error
         _specs.put(definition.id, file)
     return file
+
+
+def readable_spec(definition: Definition | None) -> BeltFile | None:
+    """Return what the definition says, None where this version cannot read it or there is none.
+
+    For what only shows or compares; what runs a definition asks ``spec_of``.
+    """
+    try:
+        return spec_of(definition) if definition is not None else None
+    except UnknownDefinitionError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def store_definition(product: Product, file: BeltFile) -> Definition:

@@ -36,6 +36,20 @@ class BrokenFileError(UserError):
         self.problems = tuple(problems)
 
 
+class UnknownDefinitionError(UserError):
+    """A stored definition has something that this version of Conveyor does not know."""
+
+    code = "definition.unknown"
+    http_status = 409
+
+    def __init__(self, definition: str, what: str) -> None:
+        super().__init__(
+            f"The definition {definition} has {what}, which this version of Conveyor does not know."
+            " A newer version stored it. Use that version for it, or import the product's file "
+            "again with this one."
+        )
+
+
 class AdminManagedError(UserError):
     """A file describes a product whose definition belongs to the admin."""
 

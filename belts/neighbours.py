@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from belts.commit_files import last_file
 from belts.definitions import DatabaseCatalogue, spec_of
+from belts.errors import UnknownDefinitionError
 from belts.models import CommitFile, Definition
 from belts.repository import source_warnings
 from belts.spec.isolated import parse_isolated
 from belts.spec.problems import Problem, in_order, to_json
 from belts.spec.resolve import check
 from products.models import Product
+
+logger = logging.getLogger(__name__)
 
 # What ``check`` says of other products; the codes of a product's own warnings are others.
 _ABOUT_OTHERS = ("input.", "reference.", "downstream.", "trigger.")
@@ -28,7 +32,7 @@ def renew_warnings() -> int:
     that have warnings are looked at, so the work does not grow with the number of products.
     """
     rows = CommitFile.objects.filter(definition__current_of__isnull=False).exclude(problems=[])
-    return sum(_renew(row, row.definition) for row in rows.select_related("definition"))
+    return sum(_renew(row, row.definition) for row in rows.select_related("definition__product"))
 
 
 def _renew(row: CommitFile, definition: Definition | None) -> bool:
@@ -36,7 +40,12 @@ def _renew(row: CommitFile, definition: Definition | None) -> bool:
     before = [each for each in row.problems if _is_about_others(each)]
     if definition is None or not before:
         return False
-    now = check(spec_of(definition), known)
+    try:
+        now = check(spec_of(definition), known)
+    except UnknownDefinitionError as error:
+        # Its warnings stay as they are: a newer version looks after them.
+        logger.warning("The warnings of %s are not renewed: %s", definition, error)
+        return False
     if _without_places(to_json(now)) == _without_places(before):
         return False
     file = parse_isolated(row.text.encode()).file  # its lines are in no definition
@@ -56,7 +65,7 @@ def renew_source_warnings(product: Product) -> bool:
     file = parse_isolated(row.text.encode()).draft
     if file is None or file.product not in ("", product.name):
         return False
-    others = [each for each in row.problems if each["code"] not in _ABOUT_SOURCE]
+    others = [each for each in row.problems if each.get("code") not in _ABOUT_SOURCE]
     now = source_warnings(product, file)
     if _without_places(others + to_json(now)) == _without_places(row.problems):
         return False
@@ -69,9 +78,10 @@ def _store(row: CommitFile, kept: Iterable[Mapping[str, Any]], found: Iterable[P
 
 
 def _is_about_others(problem: Mapping[str, Any]) -> bool:
-    code = str(problem["code"])
+    code = str(problem.get("code", ""))
     return code.startswith(_ABOUT_OTHERS) and code not in _ABOUT_ITSELF
 
 
-def _without_places(problems: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    return {(each["code"], each["path"], each["message"]) for each in problems}
+def _without_places(problems: Iterable[Mapping[str, Any]]) -> set[tuple[str, ...]]:
+    keys = ("code", "path", "message")
+    return {tuple(str(each.get(key, "")) for key in keys) for each in problems}

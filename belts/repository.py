@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from belts.definitions import spec_of
+from belts.definitions import readable_spec
 from belts.models import Definition
 from belts.reading import ReadFile
 from belts.spec.matching import deaf_triggers, declared_source, no_source
@@ -49,8 +49,8 @@ def _from_before(product: str) -> str | None:
     source = Source.objects.filter(product__name=product).first()
     if source is None:
         return None
-    last = Definition.objects.filter(current_of__name=product).first()
-    said = declared_source(spec_of(last), same_repository=same_repository) if last else None
+    last = readable_spec(Definition.objects.filter(current_of__name=product).first())
+    said = declared_source(last, same_repository=same_repository) if last else None
     return None if said and same_repository(said, source.url) else source.url
 
 

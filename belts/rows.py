@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from belts.alignment import JOB_KEYS, Changes
-from belts.definitions import DatabaseCatalogue, publish, spec_of, store_definition
+from belts.definitions import DatabaseCatalogue, publish, readable_spec, store_definition
 from belts.errors import BrokenFileError, FileManagedError
 from belts.models import Belt, Definition, Job, Trigger
 from belts.spec import ParseResult, parse_document
@@ -75,8 +75,8 @@ def _source_to_say(product: Product) -> str | None:
     source = Source.objects.filter(product=product).first()
     if source is None:
         return None
-    last = Definition.objects.filter(current_of=product).first()
-    said = spec_of(last).source if last else None
+    last = readable_spec(Definition.objects.filter(current_of=product).first())
+    said = last.source if last else None
     if said and same_repository(said, source.url):
         return said
     return None if _named_by_triggers(product, source.url) else source.url

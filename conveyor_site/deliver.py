@@ -22,13 +22,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, F, Model, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, Model, OuterRef, QuerySet
 from django.db.models.functions import Greatest, Now
 
 from belts.importing import import_commit
 from conveyor_site.keeping import kept_up
 from conveyor_site.receivers import hint_of
-from products.errors import ConveyorError
+from products.errors import ConveyorError, PlatformError
 from products.git.errors import SourceUnreachableError
 from products.models import Event, OutboxRow, Product
 from products.querysets import DueQuerySet
@@ -80,13 +80,30 @@ HANDLERS: dict[str, Handler] = {
 QUICK = frozenset({Kind.RELEASE})
 HINTS = frozenset({Kind.HINT})
 SLOW = frozenset(HANDLERS) - QUICK
+#: All kinds that this version delivers. Rows of other kinds wait for a process that has a handler.
+HANDLED = frozenset(HANDLERS) | HINTS
+
+
+class UnhandledKindError(PlatformError):
+    """Rows of the outbox have waited for long because no handler of this version delivers them."""
+
+    code = "outbox.unhandled-kind"
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
+        super().__init__(
+            f"The outbox has rows of kinds that this version of Conveyor does not deliver: {kinds}."
+            " They are kept. Start an orchestrator of the version that wrote them; or, if they are "
+            "not needed any more, delete them from the database."
+        )
 
 
 def deliver(row_id: UUID) -> bool:
     """Deliver a row, if it is due and nobody else is at it; return whether it is done.
 
-    Nothing is done either while another row of its product is delivered. A failure is kept on the
-    row, which is due again after a while. Raises only when the database is away.
+    Nothing is done either while another row of its product is delivered, or where the row's kind
+    has no handler here. A failure is kept on the row, which is due again after a while. Raises only
+    when the database is away.
     """
     row = _claimed(row_id)
     if row is None:
@@ -127,6 +144,19 @@ def deliverable(kinds: Collection[str], limit: int) -> list[UUID]:
 def is_any_due(kinds: Collection[str]) -> bool:
     """Return whether a row of those kinds is due, for whoever asks again and again."""
     return bool(_any_of(frozenset(kinds)).rows())
+
+
+def check_kinds(limit: int) -> int:
+    """Return 0 if every row that has been due for long has a handler.
+
+    Raises UnhandledKindError, which names at most ``limit`` kinds with the number of their rows.
+    """
+    long_due = Now() - timedelta(seconds=settings.CONVEYOR_TIMES["lease"])
+    rows = OutboxRow.objects.filter(due_at__lt=long_due).exclude(kind__in=sorted(HANDLED))
+    counts = dict(rows.order_by("kind").values_list("kind").annotate(Count("id"))[:limit])
+    if counts:
+        raise UnhandledKindError(counts)
+    return 0
 
 
 @cache

@@ -21,7 +21,14 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 
 from belts.schedules import fire_due_schedules
-from conveyor_site.deliver import HINTS, QUICK, deliver_due, is_any_due, publish_due_hints
+from conveyor_site.deliver import (
+    HINTS,
+    QUICK,
+    check_kinds,
+    deliver_due,
+    is_any_due,
+    publish_due_hints,
+)
 from conveyor_site.task_results import remove_old_task_results
 from products.errors import ConveyorError
 from products.models import Duty, Source
@@ -86,6 +93,7 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
             PeriodicDuty("schedules", sweep_s, fire_due_schedules),
             PeriodicDuty("stragglers", 5 * sweep_s, reaper.settle_stragglers, waits=True),
             PeriodicDuty("hints-again", sweep_s, reaper.write_hints_again, waits=True),
+            PeriodicDuty("outbox-kinds", lease_s, check_kinds),
             PeriodicDuty("queue-limit", lease_s, reaper.end_unserved_job_runs),
             PeriodicDuty("old-runs", 10 * lease_s, remove_old_runs, _RUNS),
             PeriodicDuty("old-events", 10 * lease_s, remove_old_events),

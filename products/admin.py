@@ -284,9 +284,13 @@ class ApiTokenAdmin(BoundedAdmin):
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Return what is chosen for a new token, or what is known of one."""
         if obj is None:
-            return ["user", "name", "scopes", "days", "products"]
-        known = ["user", "name", "prefix", "allows", "products"]
+            return ["user", "name", "scopes", "days", "all_products", "products"]
+        known = ["user", "name", "prefix", "allows", "all_products", "products"]
         return [*known, "created_at", "expires_at", "used_at"]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what a new token has ticked: all products."""
+        return {"all_products": True, **super().get_changeform_initial_data(request)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Return all fields of a token that is there."""
@@ -308,6 +312,7 @@ class ApiTokenAdmin(BoundedAdmin):
             given["user"],
             name=given["name"],
             scopes=given["scopes"],
+            all_products=given["all_products"],
             products=given["products"],
             days=given["days"],
         )

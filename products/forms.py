@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -18,6 +19,14 @@ from products.tokens import DEFAULT_DAYS, MAX_DAYS, SCOPES
 
 #: The kinds of credentials that sources are read with.
 _OF_SOURCES = (Credential.Kind.GIT, Credential.Kind.SSH_KEY)
+
+
+def refuse_some_of_all(form: forms.ModelForm[Any], given: Mapping[str, Any]) -> None:
+    """Add an error where both all products and some of them were chosen."""
+    if given.get("all_products") and given.get("products"):
+        form.add_error(
+            "products", "Choose either all products or some: remove these, or untick the other."
+        )
 
 
 class WriteOnlyTextarea(forms.Textarea):
@@ -107,7 +116,13 @@ class TokenForm(forms.ModelForm[ApiToken]):
 
     class Meta:
         model = ApiToken
-        fields = ["user", "name", "scopes", "products"]
+        fields = ["user", "name", "scopes", "all_products", "products"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a choice of products beside all products."""
+        given = super().clean() or {}
+        refuse_some_of_all(self, given)
+        return given
 
     def clean_scopes(self) -> list[str]:
         """Return the scopes that exist."""

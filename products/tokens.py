@@ -57,6 +57,18 @@ class TokenScopeError(UserError):
         super().__init__(f"A token needs scopes out of: {known}. Asked for: {asked}.")
 
 
+class TokenProductsError(UserError):
+    """A token was asked for that reaches all products, and some of them as well."""
+
+    code = "token.products"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A token reaches either every product of its user or only some of them. Name the "
+            "products, or ask for all."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
     """A new token: its row, and its text, which cannot be had again."""
@@ -69,8 +81,8 @@ class IssuedToken:
 class TokenUse:
     """A valid token as a request uses it.
 
-    ``scopes`` are all that it allows; ``product_ids`` are the only products that it reaches,
-    None for all that its user may see.
+    ``scopes`` are all that it allows; ``product_ids`` are the only products that it reaches, an
+    empty set for none, and None for all that its user may see.
     """
 
     id: UUID
@@ -86,17 +98,22 @@ def issue_token(
     *,
     name: str,
     scopes: Collection[str] = ("read",),
+    all_products: bool = False,
     products: Iterable[Product] = (),
     days: int = DEFAULT_DAYS,
 ) -> IssuedToken:
-    """Make a token of ``user`` that ends after ``days`` days; no products means all of theirs.
+    """Make a token of ``user`` that ends after ``days`` days.
 
-    Raises TokenScopeError and TokenLifeError.
+    It reaches only ``products``, of which there may be none, or with ``all_products`` every product
+    that the user may see. Raises TokenScopeError, TokenLifeError and TokenProductsError.
     """
+    limits = list(products)
     if not scopes or not set(scopes) <= SCOPES.keys():
         raise TokenScopeError(scopes)
     if not 1 <= days <= MAX_DAYS:
         raise TokenLifeError(days)
+    if all_products and limits:
+        raise TokenProductsError
     text = PREFIX + secrets.token_urlsafe(32)
     row = ApiToken(
         user=user,
@@ -104,10 +121,11 @@ def issue_token(
         prefix=text[:_SHOWN],
         digest=_digest(text),
         scopes=sorted(set(scopes)),
+        all_products=all_products,
         expires_at=Now() + timedelta(days=days),
     )
     row.save()
-    row.products.set(products)
+    row.products.set(limits)
     row.refresh_from_db()
     return IssuedToken(row=row, text=text)
 
@@ -128,11 +146,9 @@ def authenticate(text: str) -> TokenUse | None:
     ApiToken.objects.filter(
         Q(used_at__isnull=True) | Q(used_at__lt=Now() - _USE_NOTED_EVERY), pk=row.pk
     ).update(used_at=Now())
-    limits = frozenset(row.products.values_list("id", flat=True))
+    limits = None if row.all_products else frozenset(row.products.values_list("id", flat=True))
     allowed = frozenset[str]().union(*(SCOPES.get(scope, frozenset()) for scope in row.scopes))
-    return TokenUse(
-        id=row.id, name=row.name, user=row.user, scopes=allowed, product_ids=limits or None
-    )
+    return TokenUse(id=row.id, name=row.name, user=row.user, scopes=allowed, product_ids=limits)
 
 
 def _digest(text: str) -> str:

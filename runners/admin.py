@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -12,19 +13,47 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from products.admin_base import BoundedAdmin, ReadOnlyAdmin
+from products.forms import refuse_some_of_all
 from runners.models import Fleet, Runner
 from runners.presence import runners_with_state
 from runners.querysets import served_queues
 from runners.registry import request_drain
 
 
+class FleetForm(forms.ModelForm[Fleet]):
+    """Who may use the queue, and what its runners give to jobs."""
+
+    class Meta:
+        model = Fleet
+        fields = [
+            "name",
+            "queue",
+            "description",
+            "all_products",
+            "products",
+            "job_path",
+            "root_jobs",
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a choice of products beside all products."""
+        given = super().clean() or {}
+        refuse_some_of_all(self, given)
+        return given
+
+
 @admin.register(Fleet)
 class FleetAdmin(BoundedAdmin):
     """Fleets: who may use which queue, and what its runners give to jobs."""
 
-    list_display = ("name", "queue", "description", "is_served", "root_jobs")
+    form = FleetForm
+    list_display = ("name", "queue", "description", "all_products", "is_served", "root_jobs")
     search_fields = ("name", "queue", "description")
     filter_horizontal = ("products",)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what a new fleet has ticked: all products."""
+        return {"all_products": True, **super().get_changeform_initial_data(request)}
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Return the list; which queues are served is read once for all rows."""

@@ -161,7 +161,7 @@ def _plan_of(run: RunFacts, name: str) -> JobPlan:
 
 
 def _refuse_stranger(product: Product, fleet: FleetFacts) -> None:
-    if fleet.products and product.id not in fleet.products:
+    if fleet.products is not None and product.id not in fleet.products:
         raise SetupError(
             f"The fleet {fleet.name} does not work for {product.name}. Name another queue, or ask "
             "an administrator to add the product to the fleet."

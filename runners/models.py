@@ -18,11 +18,17 @@ class Fleet(models.Model):
     name = models.CharField(max_length=NAME_MAX, unique=True, validators=[validate_name])
     queue = models.CharField(max_length=63, unique=True, validators=[validate_queue])
     description = models.TextField(blank=True, default="")
+    all_products = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Every product may use it. Else only the products below may, and none if there "
+        "are none.",
+    )
     products = models.ManyToManyField(
         Product,
         blank=True,
         related_name="fleets",
-        help_text="Only these products may use it; empty means all.",
+        help_text="The only products that may use it.",
     )
     job_path = models.CharField(
         max_length=1000,

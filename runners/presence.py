@@ -6,17 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import (
-    BooleanField,
-    Case,
-    CharField,
-    Exists,
-    F,
-    OuterRef,
-    QuerySet,
-    Value,
-    When,
-)
+from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from products.models import Product
@@ -36,15 +26,8 @@ def runners_with_state() -> QuerySet[Any]:
     return Runner.objects.annotate(state=state).order_by("name")
 
 
-def fleets_with_openness() -> QuerySet[Any]:
-    """Return all fleets by name, each with ``is_open``: whether every product may use it."""
-    bound = Fleet.products.through.objects.filter(fleet=OuterRef("pk"))
-    is_open = Case(When(Exists(bound), then=False), default=True, output_field=BooleanField())
-    return Fleet.objects.annotate(is_open=is_open).order_by("name")
-
-
 def fleets_of_products(products: QuerySet[Product]) -> QuerySet[Any]:
-    """Return the fleets that are open, or bound to one of the products."""
+    """Return the fleets by name that all products may use, or one of these products."""
     bound = Fleet.products.through.objects.filter(product__in=products.values("id"))
-    fleets = fleets_with_openness()
-    return fleets.filter(is_open=True) | fleets.filter(id__in=bound.values("fleet_id"))
+    usable = Q(all_products=True) | Q(id__in=bound.values("fleet_id"))
+    return Fleet.objects.filter(usable).order_by("name")

@@ -8,7 +8,8 @@ from django.conf import settings
 
 from products.models import Product
 from products.pages import Page
-from runners.presence import fleets_of_products, fleets_with_openness, runners_with_state
+from runners.models import Fleet
+from runners.presence import fleets_of_products, runners_with_state
 
 _MOST = 500
 
@@ -22,7 +23,7 @@ class RunnersPage(Page):
         """Return what the page shows."""
         user = self.request.user
         fleets = (
-            fleets_with_openness()
+            Fleet.objects.order_by("name")
             if getattr(user, "is_staff", False)
             else fleets_of_products(Product.objects.visible_to(user))
         )

@@ -9,8 +9,31 @@ from collections.abc import Iterable
 
 from django.db.models import TextChoices
 
+from products.errors import PlatformError
 
-class JobRunState(TextChoices):
+
+class UnknownStateError(PlatformError):
+    """A row has a state that this version does not know, so nothing may be decided from it."""
+
+    code = "run.unknown-state"
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"A run has the state {str(value)[:40]!r}, which this version of Conveyor does not "
+            "know. A newer version stored it, and only that version may move the run."
+        )
+
+
+class _State(TextChoices):
+    """States as rows hold them."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        """Raise UnknownStateError for a state that only another version knows."""
+        raise UnknownStateError(value)
+
+
+class JobRunState(_State):
     """The state of one execution of a job in a belt run."""
 
     WAITING = "waiting"  # needs or suppliers are unfinished; release or cancel moves it out
@@ -24,7 +47,7 @@ class JobRunState(TextChoices):
     SKIPPED = "skipped"  # a job that it needs did not succeed; final
 
 
-class AttemptState(TextChoices):
+class AttemptState(_State):
     """The state of one try of a job run; its words are those of the job run."""
 
     STARTING = "starting"
@@ -35,7 +58,7 @@ class AttemptState(TextChoices):
     CANCELLED = "cancelled"
 
 
-class BeltRunState(TextChoices):
+class BeltRunState(_State):
     """The state of a belt run: a summary of its job runs."""
 
     PENDING = "pending"  # no job has been claimed yet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 from belts.spec.codes import CODES
@@ -30,10 +30,11 @@ class Problem:
     path: str = ""
     line: int | None = None
     column: int | None = None
+    is_stored: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
-        """Refuse codes that are not documented."""
-        if self.code not in CODES:
+    def __post_init__(self, is_stored: bool) -> None:
+        """Refuse codes that are not documented, but for problems that another version stored."""
+        if self.code not in CODES and not is_stored:
             raise ValueError(f"The problem code {self.code} is not in belts.spec.codes.")
 
     @property
@@ -47,8 +48,14 @@ class Problem:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Problem:
-        """Return the problem that ``to_document`` or ``to_json`` wrote."""
-        return cls(**{name: value for name, value in document.items() if name != "excerpt"})
+        """Return the problem that ``to_document`` or ``to_json`` wrote, in whatever version.
+
+        A code that this version does not know is kept, and a field is left out.
+        """
+        names = {each.name for each in dataclasses.fields(cls)}
+        known = {name: value for name, value in document.items() if name in names}
+        needed = {"code": "unknown", "severity": "error", "message": ""}
+        return cls(**{**needed, **known}, is_stored=True)
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

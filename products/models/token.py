@@ -24,8 +24,14 @@ class ApiToken(models.Model):
     scopes: models.JSONField[Any, Any] = models.JSONField(
         default=list, help_text='Some of "read", "run".'
     )
+    all_products = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It reaches every product that its user may see. Else it reaches only the "
+        "products below, and none if there are none.",
+    )
     products = models.ManyToManyField(
-        Product, blank=True, help_text="Empty means every product that its user may see."
+        Product, blank=True, help_text="The only products that it reaches."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()

@@ -36,7 +36,7 @@ class RunnerSerializer(serializers.ModelSerializer[Runner]):
 class FleetSerializer(serializers.ModelSerializer[Fleet]):
     """The runners of one queue; ``is_open`` says whether every product may use it."""
 
-    is_open = serializers.BooleanField(read_only=True)
+    is_open = serializers.BooleanField(source="all_products", read_only=True)
 
     class Meta:
         model = Fleet

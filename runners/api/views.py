@@ -8,7 +8,8 @@ from django.db.models import QuerySet
 
 from products.api.scoped import ReadViewSet, sees_everything, visible_products
 from runners.api.serializers import FleetSerializer, RunnerSerializer
-from runners.presence import fleets_of_products, fleets_with_openness, runners_with_state
+from runners.models import Fleet
+from runners.presence import fleets_of_products, runners_with_state
 from runners.querysets import served_queues
 from runs.api.views import BeltRunViewSet, JobRunViewSet
 
@@ -24,12 +25,12 @@ class RunnerViewSet(ReadViewSet):
 class FleetViewSet(ReadViewSet):
     """Fleets that some product which you may see may use."""
 
-    queryset = fleets_with_openness()
+    queryset = Fleet.objects.order_by("name")
     serializer_class = FleetSerializer
     missing = "There is no fleet with this id that you may see."
 
     def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the fleets that are open or bound to a visible product, all for staff."""
+        """Return the fleets that a visible product may use, all for staff."""
         if sees_everything(self.request):
             return rows
         return rows.filter(id__in=fleets_of_products(visible_products(self.request)).values("id"))

@@ -40,7 +40,7 @@ def a_tenant(name: str) -> Tenant:
     builders.a_consumption(job_run, output)
     builders.a_supplier(job_run, run)
     builders.an_edge(run, belt)
-    fleet = builders.a_fleet(f"{name}-fleet")
+    fleet = builders.a_fleet(f"{name}-fleet", all_products=False)
     fleet.products.add(product)
     ids = {
         "products": product.name,

@@ -34,10 +34,13 @@ def a_token(
     user: User,
     *,
     scopes: Sequence[str] = ("read",),
-    products: Sequence[Product] = (),
+    products: Sequence[Product] | None = None,
     days: float = 90,
 ) -> str:
-    """Return the text of a token of ``user``; ``days`` may be negative for one that has ended."""
+    """Return the text of a token of ``user``.
+
+    It reaches ``products``, None for all; ``days`` may be negative for one that has ended.
+    """
     text = f"cvy_{uuid4().hex}{uuid4().hex}"
     row = ApiToken.objects.create(
         user=user,
@@ -45,7 +48,8 @@ def a_token(
         prefix=text[:12],
         digest=hashlib.sha256(text.encode()).hexdigest(),
         scopes=list(scopes),
+        all_products=products is None,
         expires_at=timezone.now() + timedelta(days=days),
     )
-    row.products.set(products)
+    row.products.set(products or ())
     return text

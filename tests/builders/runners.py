@@ -14,9 +14,9 @@ from tests.builders.names import named
 
 
 def a_fleet(queue: str | None = None, **fields: Any) -> Fleet:
-    """Return a fleet with a queue of its own."""
+    """Return a fleet with a queue of its own, which all products may use."""
     name = named(queue, "fleet")
-    return Fleet.objects.create(**{"name": name, "queue": name, **fields})
+    return Fleet.objects.create(**{"name": name, "queue": name, "all_products": True, **fields})
 
 
 def a_runner(

@@ -9,13 +9,24 @@ from uuid import uuid4
 
 import pytest
 import valkey
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from pytest_django.fixtures import Settings
 
-from conveyor_site.deliver import HANDLERS, SLOW, deliver, deliver_due, publish_due_hints
+from conveyor_site.deliver import (
+    HANDLED,
+    HANDLERS,
+    SLOW,
+    UnhandledKindError,
+    check_kinds,
+    deliver,
+    deliver_due,
+    publish_due_hints,
+)
+from conveyor_site.duties import do_duty, ensure_duties, lanes
 from products.identifiers import uuid7
-from products.models import Configuration, OutboxRow, Product
+from products.models import Configuration, Duty, OutboxRow, Product
 from products.outbox import Consequence, write_outbox
 from runners import hints
 from runners.hints import Hint, publish_hints
@@ -96,6 +107,19 @@ def test_of_many_hints_no_more_are_published_than_slots_could_hear(queue: QueueS
     write_outbox([hint() for _ in range(9)])
     assert waiting(queue, "default") == 6
     assert not OutboxRow.objects.exists()
+
+
+def test_hints_that_a_full_queue_did_not_take_stay(queue: QueueServer) -> None:
+    """The queue takes the first of them and has no memory for the others."""
+    builders.a_runner(slots=1000)
+    with valkey.Valkey(port=queue.port) as client:
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 100_000)
+        payloads = [{"job_run": str(uuid4()), "queue": "default"} for _ in range(400)]
+        write_outbox(Consequence(Kind.HINT, f"hint:{uuid4()}:1", each) for each in payloads)
+        client.config_set("maxmemory", 0)
+    taken = waiting(queue, "default")
+    assert 0 < taken < 400
+    assert OutboxRow.objects.count() == 400 - taken
 
 
 def test_a_hint_is_left_for_a_while_to_the_process_that_committed_it(no_queue: None) -> None:
@@ -236,3 +260,36 @@ def test_import_from_an_unreachable_source_is_retried(tmp_path: Path) -> None:
 def test_every_kind_is_delivered_by_somebody() -> None:
     assert set(HANDLERS) | {Kind.HINT} == set(Kind.values)
     assert set(HANDLERS) > SLOW
+
+
+def test_kinds_have_room_for_more() -> None:
+    assert OutboxRow._meta.get_field("kind").max_length == 40
+    assert [each for each in Kind.values if len(each) > 40] == []
+
+
+def test_row_of_unknown_kind_waits_and_is_reported() -> None:
+    """As a newer version writes it during an upgrade; a handler delivers it whenever it comes."""
+    row, known = a_row("commit-status-of-a-newer-version"), a_row()
+    assert check_kinds(10) == 0
+    OutboxRow.objects.update(due_at=Now() - timedelta(days=1))
+    assert not deliver(row.id)
+    assert deliver_due(HANDLED, 50) == 1
+    assert publish_due_hints(50) == 0
+    assert list(OutboxRow.objects.values_list("id", "tries", "error")) == [(row.id, 0, "")]
+    with pytest.raises(UnhandledKindError, match=r"commit-status-of-a-newer-version \(1\)"):
+        check_kinds(10)
+    assert not OutboxRow.objects.filter(id=known.id).exists()
+
+
+def test_duty_keeps_the_report_of_unknown_kinds() -> None:
+    a_row("archive")
+    OutboxRow.objects.update(due_at=Now() - timedelta(days=1))
+    [duty] = [
+        each
+        for lane in lanes(settings.CONVEYOR_TIMES).values()
+        for each in lane
+        if each.name == "outbox-kinds"
+    ]
+    ensure_duties([duty])
+    assert do_duty(duty)
+    assert "does not deliver: archive (1)" in Duty.objects.get(name=duty.name).error

@@ -1,16 +1,14 @@
 """Random belts, random ends: the incremental release equals a plain evaluation after every step.
 
 ``runs.release`` reads only the jobs around what has ended. Here a belt of any shape goes through
-ends, failures, losses, cancels, retries and the ends of suppliers in any order. After every step
-the stored states equal those of ``PlainBelt``, which looks at every job each time and shares no
-code with the engine, and a full evaluation by the engine itself finds nothing left to do.
+claims, ends, losses, cancels, retries, repeats and the ends of suppliers in any order. After every
+step the stored states and edges equal those of ``PlainBelt``, which looks at everything each time
+and shares no code with the engine, and a full evaluation by the engine itself finds nothing to do.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import pytest
 from django.db import transaction
@@ -18,15 +16,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runs.cancel import cancel_belt_run, cancel_job_run
-from runs.finish import lose_attempt
-from runs.models import BeltRun, JobRun
+from runs.errors import NothingToRerunError
+from runs.finish import give_back_attempt, lose_attempt
+from runs.models import BeltRun, Edge, JobRun
 from runs.release import release_belt_run
+from runs.rerun import rerun_belt_run
 from tests.engine import Worker, deliver_all, job_of, publish_text, start, state, states
 from tests.invariants import assert_invariants
+from tests.model.plain import (
+    CLAIMED,
+    ENDS,
+    FINAL,
+    SUPPLIERS,
+    PlainBelt,
+    PlainEdge,
+    PlainJob,
+    to_yaml,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
-LIB_JOBS = ("one", "two")
 LIB = """
     product: lib
     belts:
@@ -34,111 +43,61 @@ LIB = """
         jobs:
           - {name: one, commands: make, outputs: [{String: FILE}]}
           - {name: two, commands: make, outputs: [{String: FILE}]}
+      - name: bake
+        jobs:
+          - {name: one, commands: make, outputs: [{String: FILE}]}
 """
-FINAL = ("succeeded", "failed", "errored", "cancelled", "skipped")
-BAD = ("failed", "errored", "cancelled", "skipped")
-
-
-@dataclass(frozen=True)
-class PlainJob:
-    """A job: what it needs, the jobs of ``lib.make`` that supply it, whether it is tried twice."""
-
-    name: str
-    needs: tuple[str, ...]
-    suppliers: tuple[str, ...]
-    retries: int
-
-    def to_yaml(self) -> str:
-        """Return the item of the belt file."""
-        supplied = [f"{{from: lib.make.{each}, build: last}}" for each in self.suppliers]
-        inputs = [*self.needs, *supplied]
-        env = [f"V{n}: '${{lib.make.{each}.FILE}}'" for n, each in enumerate(self.suppliers)]
-        return (
-            f"      - {{name: {self.name}, inputs: [{', '.join(inputs)}], retry: {self.retries}, "
-            f"env: {{{', '.join(env)}}}, commands: 'true'}}"
-        )
-
-
-@dataclass
-class PlainBelt:
-    """The rules of a belt run, evaluated over all its jobs at every step."""
-
-    jobs: Sequence[PlainJob]
-    states: dict[str, str] = field(default_factory=dict)
-    suppliers: dict[str, str] = field(default_factory=lambda: dict.fromkeys(LIB_JOBS, "queued"))
-    tries: Counter[str] = field(default_factory=Counter)
-    is_cancelled: bool = False
-
-    def settle(self) -> None:
-        """Move waiting jobs until none can move."""
-        for job in self.jobs:
-            self.states.setdefault(job.name, "waiting")
-        while any([self._move(job) for job in self.jobs if self.states[job.name] == "waiting"]):
-            pass
-
-    def _move(self, job: PlainJob) -> bool:
-        needs = [self.states[name] for name in job.needs]
-        supplies = [self.suppliers[name] for name in job.suppliers]
-        if any(each in BAD for each in needs):
-            self.states[job.name] = "skipped"
-        elif all(each == "succeeded" for each in needs) and all(each in FINAL for each in supplies):
-            is_whole = all(each == "succeeded" for each in supplies)
-            self.states[job.name] = "queued" if is_whole else "errored"
-        return self.states[job.name] != "waiting"
-
-    def end(self, job: PlainJob, outcome: str) -> None:
-        """Let a claimed job end; ``retry`` covers failures and errors of the set-up by default."""
-        self.tries[job.name] += 1
-        is_again = outcome in ("failed", "errored") and self.tries[job.name] <= job.retries
-        self.states[job.name] = "queued" if is_again and not self.is_cancelled else outcome
-
-    @property
-    def belt_state(self) -> str:
-        """Return the state of the belt run."""
-        present = set(self.states.values())
-        if not present <= set(FINAL):
-            return "unfinished"
-        worst = [each for each in ("errored", "failed", "cancelled") if each in present]
-        return worst[0] if worst else "succeeded"
 
 
 @st.composite
 def belts(draw: st.DrawFn) -> list[PlainJob]:
-    """Draw 1 to 40 jobs with any needs, in any order of the file."""
+    """Draw 1 to 20 jobs with any needs, in any order of the file."""
     jobs: list[PlainJob] = []
-    for index in range(draw(st.one_of(st.integers(1, 8), st.integers(9, 40)))):
+    for index in range(draw(st.one_of(st.integers(1, 8), st.integers(9, 20)))):
         before = [each.name for each in jobs]
         few = st.lists(st.sampled_from(before), unique=True, max_size=3) if before else st.just([])
         many = st.lists(st.sampled_from(before), unique=True) if before else st.just([])
         needs = draw(st.one_of(few, few, many))
-        suppliers = draw(st.sampled_from([(), (), (), (), ("one",), ("two",), LIB_JOBS]))
+        pairs = (SUPPLIERS[:1], SUPPLIERS[1:2], SUPPLIERS[2:], SUPPLIERS[1:], SUPPLIERS)
+        suppliers = draw(st.sampled_from([(), (), (), (), *pairs]))
+        place = draw(st.sampled_from(["env", "pre-run", "commands", "post-run"]))
         retries = draw(st.sampled_from([0, 0, 0, 1]))
-        jobs.append(PlainJob(f"job-{index}", tuple(needs), suppliers, retries))
+        jobs.append(PlainJob(f"job-{index}", tuple(needs), tuple(suppliers), place, retries))
     return draw(st.permutations(jobs))
+
+
+@st.composite
+def edges(draw: st.DrawFn, jobs: Sequence[PlainJob]) -> list[PlainEdge]:
+    """Draw up to three downstream belts, each after jobs, after ends of the belt, or both."""
+    names = st.sampled_from([each.name for each in jobs])
+    after = st.lists(names, unique=True, max_size=2)
+    ends = st.lists(st.sampled_from(ENDS), unique=True, max_size=3)
+    found = [
+        PlainEdge(f"down-{index}", tuple(draw(after)), tuple(draw(ends)))
+        for index in range(draw(st.integers(0, 3)))
+    ]
+    return [each for each in found if each.after or each.on]
 
 
 class Driver:
     """One belt run in the engine and the same in plain rules."""
 
-    def __init__(self, jobs: list[PlainJob]) -> None:
+    def __init__(self, jobs: list[PlainJob], downstreams: list[PlainEdge]) -> None:
         self.worker = Worker()
         publish_text(LIB)
-        self.lib = start("lib.make")
-        items = "\n".join(each.to_yaml() for each in jobs)
-        publish_text(f"product: site\nbelts:\n  - name: build\n    jobs:\n{items}")
+        self.libs = {name: start(f"lib.{name}") for name in ("make", "bake")}
+        publish_text(to_yaml(jobs, downstreams))
         self.run: BeltRun = start("site.build")
-        self.jobs = {each.name: each for each in jobs}
-        self.plain = PlainBelt(jobs)
+        self.plain = PlainBelt(jobs, downstreams)
         self.plain.settle()
         self.check()
 
     def check(self) -> None:
         """Compare the engine with the plain rules, and with a full evaluation of its own."""
-        expected, found = self.plain.states, states(self.run)
-        alike = {name: "running" if each == "starting" else each for name, each in found.items()}
-        assert alike == expected
+        assert states(self.run) == self.plain.states
         belt = state(self.run)
         assert (belt if belt in FINAL else "unfinished") == self.plain.belt_state
+        assert _edges(self.run) == self.plain.edge_states
         before = _rows(self.run)
         assert not release_belt_run(self.run.id), "A full evaluation found something to move."
         assert _rows(self.run) == before, "A full evaluation found another sentence."
@@ -146,60 +105,82 @@ class Driver:
     @property
     def steps(self) -> list[tuple[str, str]]:
         """Return what can happen now: a kind of step and the job that it happens to."""
-        found = [("claim", name) for name, each in self.plain.states.items() if each == "queued"]
-        ends = ("succeeded", "succeeded", "succeeded", "failed", "errored", "lost")
+        ends = {
+            "queued": ("claim",),
+            "starting": ("start", "start", "start", "errored", "given back", "lost"),
+            "running": ("succeeded", "succeeded", "succeeded", "failed", "errored", "lost"),
+        }
+        found = []
         for name, each in self.plain.states.items():
-            if each == "running":
-                found += [(end, name) for end in ends]
+            found += [(end, name) for end in ends.get(each, ())]
+            if each in CLAIMED and name in self.plain.cancelled:
+                found.append(("cancelled", name))
         found += [
             (f"supplier {end}", name)
             for name, each in self.plain.suppliers.items()
             if each == "queued"
-            for end in ("succeeded", "failed")
+            for end in ("succeeded", "failed", "cancelled")
         ]
         return found
 
     def step(self, what: str, name: str) -> None:
         """Do it in both."""
         if what.startswith("supplier "):
-            self.worker.do(self.lib, name, what.removeprefix("supplier "), FILE="a.tar")
-            self.plain.suppliers[name] = what.removeprefix("supplier ")
-            deliver_all()
+            self._end_supplier(name, what.removeprefix("supplier "))
         elif what == "claim":
-            self.worker.begun(self.run, name)
-            self.plain.states[name] = "running"
+            self.worker.claimed(self.run, name)
+            self.plain.states[name] = "starting"
         else:
-            self._end(name, what)
+            self._move_claimed(name, what)
         self.plain.settle()
         self.check()
 
-    def _end(self, name: str, what: str) -> None:
+    def _end_supplier(self, name: str, outcome: str) -> None:
+        belt, job = name.split(".")
+        if outcome == "cancelled":
+            cancel_job_run(job_of(self.libs[belt], job), by="somebody")
+        else:
+            self.worker.do(self.libs[belt], job, outcome, FILE="a.tar")
+        self.plain.suppliers[name] = outcome
+        deliver_all()
+
+    def _move_claimed(self, name: str, what: str) -> None:
         attempt_id = job_of(self.run, name).attempts.latest("number").id
-        if what == "lost":
+        is_cancelled = name in self.plain.cancelled
+        if what == "start":
+            claim = self.worker.claim(nonce=job_of(self.run, name).attempts.latest("number").nonce)
+            assert claim is not None
+            assert self.worker.start(claim) != is_cancelled
+        elif what == "given back":
+            assert give_back_attempt(attempt_id, message="Its runner leaves.")
+        elif what == "lost":
             assert lose_attempt(attempt_id, "Its runner is gone.")
         else:
             assert self.worker.end(attempt_id, what).stored
-        if what == "lost":
-            self.plain.states[name] = "errored"
-        else:
-            self.plain.end(self.jobs[name], what)
+        self.plain.move_claimed(name, what)
 
     def cancel(self, name: str | None) -> None:
-        """Cancel a job that no runner has, or the whole run; runners answer at once."""
+        """Ask for the cancel of a job or of the whole run; runners answer when they like."""
         if name is None:
             cancel_belt_run(self.run, by="somebody")
-            self.plain.is_cancelled = True
         else:
             cancel_job_run(job_of(self.run, name), by="somebody")
-        for each, stands in self.plain.states.items():
-            if stands in FINAL or name not in (None, each):
-                continue
-            if stands == "running":
-                attempt_id = job_of(self.run, each).attempts.latest("number").id
-                assert self.worker.end(attempt_id, "cancelled").stored
-            self.plain.states[each] = "cancelled"
+        self.plain.cancel(name)
         self.plain.settle()
         self.check()
+
+    def rerun(self, *, only_failed: bool, continue_downstream: bool) -> bool:
+        """Repeat the run that has ended and go on with the repeat; False if there is nothing to."""
+        how = {"only_failed": only_failed, "continue_downstream": continue_downstream}
+        if only_failed and self.plain.belt_state == "succeeded":
+            with pytest.raises(NothingToRerunError):
+                rerun_belt_run(self.run, by="somebody", **how)
+            return False
+        self.run = rerun_belt_run(self.run, by="somebody", **how)
+        self.plain = self.plain.again(**how)
+        self.plain.settle()
+        self.check()
+        return True
 
 
 def _rows(run: BeltRun) -> dict[str, Mapping[str, str]]:
@@ -207,24 +188,42 @@ def _rows(run: BeltRun) -> dict[str, Mapping[str, str]]:
     return {each["name"]: each for each in rows}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(belts(), st.data())
-def test_incremental_release_equals_full_evaluation(
-    jobs: list[PlainJob], data: st.DataObject
-) -> None:
+def _edges(run: BeltRun) -> dict[str, str]:
+    rows = Edge.objects.filter(upstream=run)
+    return {
+        each.belt_name: "fired" if each.fired_at else "closed" if each.closed_at else "open"
+        for each in rows
+    }
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_incremental_release_equals_full_evaluation(data: st.DataObject) -> None:
+    jobs = data.draw(belts(), label="jobs")
+    downstreams = data.draw(edges(jobs), label="edges")
     with transaction.atomic():
-        driver = Driver(jobs)
-        is_cancelled_at = data.draw(st.one_of(st.none(), st.integers(0, 20)), label="cancel at")
-        for number in range(1000):
-            if number == is_cancelled_at:
-                open_jobs = [k for k, v in driver.plain.states.items() if v not in FINAL]
-                if open_jobs:
-                    driver.cancel(data.draw(st.sampled_from([None, *open_jobs]), label="cancel"))
-            steps = driver.steps
-            if not steps:
-                break
-            driver.step(*data.draw(st.sampled_from(steps), label="step"))
-        assert driver.plain.belt_state == state(driver.run)
+        driver = Driver(jobs, downstreams)
+        _drive_to_the_end(driver, data)
+        for _ in range(data.draw(st.integers(0, 2), label="rounds")):
+            how = {
+                "only_failed": data.draw(st.booleans(), label="only failed"),
+                "continue_downstream": data.draw(st.booleans(), label="continue downstream"),
+            }
+            if driver.rerun(**how):
+                _drive_to_the_end(driver, data)
         deliver_all()
         assert_invariants(drained=True)
         transaction.set_rollback(True)
+
+
+def _drive_to_the_end(driver: Driver, data: st.DataObject) -> None:
+    cancel_at = data.draw(st.one_of(st.none(), st.integers(0, 20)), label="cancel at")
+    for number in range(2000):
+        open_jobs = [k for k, v in driver.plain.states.items() if v not in FINAL]
+        if number == cancel_at and open_jobs:
+            driver.cancel(data.draw(st.sampled_from([None, *open_jobs]), label="cancel"))
+        steps = driver.steps
+        if not steps:
+            break
+        driver.step(*data.draw(st.sampled_from(steps), label="step"))
+    assert driver.plain.belt_state == state(driver.run)

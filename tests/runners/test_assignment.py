@@ -137,11 +137,41 @@ def test_a_fleet_gives_its_path_and_may_have_jobs_run_as_root(bench: Workbench) 
 
 
 def test_a_fleet_refuses_products_that_are_not_its_own(bench: Workbench) -> None:
-    fleet = a_fleet("default")
+    fleet = a_fleet("default", all_products=False)
     fleet.products.add(a_product())
     row = a_job(JobSpec("build", commands="true"))
     with pytest.raises(SetupError, match=f"does not work for {row.belt_run.belt.product.name}"):
         built(row, bench)
+
+
+def test_fleet_of_no_product_refuses_all(bench: Workbench) -> None:
+    row = a_job(JobSpec("build", commands="true"))
+    product = row.belt_run.belt.product
+    fleet = a_fleet("default", all_products=False)
+    fleet.products.add(product)
+    fleet.products.remove(product)
+    with pytest.raises(SetupError, match=f"does not work for {product.name}"):
+        built(row, bench)
+
+
+def test_bench_gives_each_run_what_is_its_own(bench: Workbench) -> None:
+    rows = [a_job(JobSpec("build", commands=f"echo {n}")) for n in range(2)]
+    for row in [*rows, a_job(JobSpec("build", commands="echo 2"))]:
+        assignment = built(row, bench)
+        assert assignment.facts["RUN_ID"] == str(row.belt_run_id)
+        assert assignment.facts["PRODUCT"] == row.belt_run.belt.product.name
+    assert assignment.script == "echo 2"
+
+
+def test_bench_reads_fleets_again_after_five_seconds(bench: Workbench) -> None:
+    rows = [a_job(JobSpec("build", commands="true")) for _ in range(3)]
+    fleet = a_fleet("default", job_path="/opt/tools")
+    assert built(rows[0], bench).path == "/opt/tools"
+    fleet.job_path = "/opt/newer"
+    fleet.save()
+    assert built(rows[1], bench).path == "/opt/tools"
+    bench._read_at -= 6
+    assert built(rows[2], bench).path == "/opt/newer"
 
 
 def test_a_product_without_source_cannot_give_one(bench: Workbench) -> None:

@@ -42,7 +42,12 @@ class ScenarioSite:
         for program in programs:
             shutil.copy(program, tools)
         Fleet.objects.update_or_create(
-            name="default", defaults={"queue": "default", "job_path": f"{tools}:{SYSTEM_PATH}"}
+            name="default",
+            defaults={
+                "queue": "default",
+                "all_products": True,
+                "job_path": f"{tools}:{SYSTEM_PATH}",
+            },
         )
 
     def repository(self, name: str, files: Mapping[str, str]) -> Path:

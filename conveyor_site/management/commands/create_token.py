@@ -35,7 +35,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="PRODUCT",
-            help="For this product only; may be repeated. Default: all that the user sees.",
+            help="For this product only; may be repeated. Without it: every product of the user.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,6 +52,7 @@ class Command(BaseCommand):
                 user,
                 name=options["name"],
                 scopes=[options["scope"]],
+                all_products=not products,
                 products=products,
                 days=options["days"],
             )
