@@ -45,6 +45,10 @@ CONVEYOR_KEYS = os.environ.get("CONVEYOR_KEYS") or local_secret(
     CONVEYOR_DATA_DIR / "credential-keys", new_credential_keys
 )
 
+# Whether these were set. Processes remove the variables from their environment after this.
+CONVEYOR_KEYS_GIVEN = bool(os.environ.get("CONVEYOR_KEYS"))
+CONVEYOR_SECRET_KEY_GIVEN = bool(os.environ.get("CONVEYOR_SECRET_KEY"))
+
 # --- Times of the engine, in seconds; conveyor_site.checks enforces their ratios ----------------
 # One test scale divides them all, so that process tests run the same ratios in less time.
 CONVEYOR_TIME_SCALE = checked_time_scale(os.environ.get("CONVEYOR_TIME_SCALE") or "1")
@@ -130,6 +134,7 @@ DATABASES = {
         else database_from_url(os.environ["CONVEYOR_DATABASE_URL"])
     )
 }
+CONVEYOR_DATABASE_IS_FILE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
