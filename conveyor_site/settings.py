@@ -67,6 +67,7 @@ _TIMES = {
     "cancel_force": 60,  # a cancel that its runner did not answer is enforced by the server
     "offline": 45,  # a runner without heartbeat for so long is shown as offline
     "claim_work": 60,  # duties are claimed for so long
+    "request": 20,  # a caller has so long to send a whole request
     "claim_row": 20,  # ... and outbox rows, again and again while they are delivered
 }
 CONVEYOR_TIMES: dict[str, float] = {
