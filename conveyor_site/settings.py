@@ -91,6 +91,7 @@ INSTALLED_APPS = [
     "products.apps.ProductsConfig",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_celery_results",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -216,6 +217,9 @@ SPECTACULAR_SETTINGS = {
     # 3.1 has the whole of JSON Schema, as for the names of a start's parameters.
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    # Without an address here Swagger UI would ask a validator elsewhere.
+    "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "defaultModelsExpandDepth": 0},
     "ENUM_NAME_OVERRIDES": {
         "BeltRunState": "runs.states.BeltRunState",
         "JobRunState": "runs.states.JobRunState",
