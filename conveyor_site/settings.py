@@ -35,6 +35,7 @@ CONVEYOR_BROKER_URL = checked_broker_url(os.environ.get("CONVEYOR_BROKER_URL", "
 CONVEYOR_PUBLIC_URL = checked_public_url(
     os.environ.get("CONVEYOR_PUBLIC_URL") or "http://127.0.0.1:8000"
 )
+CONVEYOR_PUBLIC_URL_GIVEN = bool(os.environ.get("CONVEYOR_PUBLIC_URL"))
 CONVEYOR_EMBEDDED = "CONVEYOR_DATABASE_URL" not in os.environ
 
 # --- Keys -------------------------------------------------------------------------------------

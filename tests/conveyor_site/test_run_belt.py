@@ -159,6 +159,20 @@ def test_unserved_queue_is_named_beside_other_runners() -> None:
     assert "No runner serves queue gpu, so jobs wait." in run_belt("gem.build")
 
 
+@pytest.mark.processes
+def test_link_leads_to_the_site_that_is_served(start: Start, environment: dict[str, str]) -> None:
+    publish_text(FILE)
+    orchestrator = start().ready()
+    served = manage("run_belt", "gem.build", environment=environment)
+    assert f"gem.build #1 was started: {orchestrator.url}/belt-runs/" in served.stdout
+    given = {**environment, "CONVEYOR_PUBLIC_URL": "https://ci.example.org"}
+    public = manage("run_belt", "gem.build", environment=given)
+    assert "gem.build #2 was started: https://ci.example.org/belt-runs/" in public.stdout
+    orchestrator.end()
+    stale = manage("run_belt", "gem.build", environment=environment)
+    assert "gem.build #3 was started: http://127.0.0.1:8000/belt-runs/" in stale.stdout
+
+
 @pytest.mark.django_db
 def test_values_in_the_table_are_short_and_safe() -> None:
     run = builders.a_belt_run({"compile": "succeeded", "pack": "failed"})
