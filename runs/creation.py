@@ -28,6 +28,7 @@ from runs.readiness import waits_for
 from runs.release import follow_up, look_again, read_run
 from runs.states import JobRunState, Reason
 from runs.suppliers import SupplierChoice, Supply
+from runs.taint import inherited_taint
 from runs.transitions import Why, moving
 
 
@@ -130,6 +131,7 @@ def _insert(
             raise BeltGoneError(f"{new.belt}")
         [number] = _NUMBER.row(belt=new.belt.pk)
         run = _belt_run(run_id, new, number)
+        run.tainted = new.tainted or _inherits_taint(new, chosen)
         moves.begin(run, Why(Reason.CREATED, new.cause, new.by))
         rows = _job_runs(run, belt, chosen, problems)
         moves.insert(rows)
@@ -171,10 +173,20 @@ def _belt_run(run_id: UUID, new: NewRun, number: int) -> BeltRun:
         ref=new.ref,
         branch=new.branch,
         on_default_branch=new.on_default_branch,
-        tainted=new.tainted or bool(upstream and upstream.tainted),
         parameters=dict(new.parameters),
         continue_downstream=new.continue_downstream,
     )
+
+
+def _inherits_taint(new: NewRun, chosen: Chosen) -> bool:
+    """Return whether a supplier or the upstream run is tainted.
+
+    A supplier that is marked later is seen when its values are copied.
+    """
+    supplies = [each for found in chosen.values() for each in found if isinstance(each, Supply)]
+    if any(each.run is not None and each.run.tainted for each in supplies):
+        return True
+    return new.upstream is not None and inherited_taint(new.upstream.id)
 
 
 def _job_runs(

@@ -91,7 +91,6 @@ def _round(run: BeltRun, user: Any, name: str, *, continue_downstream: bool) -> 
         ref=run.ref,
         branch=run.branch,
         on_default_branch=run.on_default_branch,
-        tainted=run.tainted,
         parameters=run.parameters,
         continue_downstream=continue_downstream,
     )
@@ -103,7 +102,6 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
         raise BeltMissingError(run.belt.product.name, run.belt.name, [], run.commit)
     with moving(again.id, is_new=True) as moves:
         again.round = _next_round(run)
-        moves.begin(again, Why(Reason.CREATED, again.cause, name))
         former = {job_run.name: job_run for job_run in JobRun.objects.filter(belt_run=run)}
         rows = []
         configuration = current()
@@ -111,8 +109,13 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
             job_run = new_job_run(again, job, position, configuration)
             kept = former.get(job.name) if only_failed else None
             rows.append(_first(job_run, kept, run.round))
-        moves.insert(rows)
         suppliers = _copied_suppliers(run, [row[0] for row in rows if not row[0].reused_from_id])
+        # What is kept from the round before brings the taint of that round with it.
+        again.tainted = run.tainted or any(
+            each.belt_run is not None and each.belt_run.tainted for each in suppliers
+        )
+        moves.begin(again, Why(Reason.CREATED, again.cause, name))
+        moves.insert(rows)
         Supplier.objects.bulk_create(suppliers)
         Edge.objects.bulk_create(
             repeated_edge(each, again.id, continue_downstream=again.continue_downstream)
@@ -144,7 +147,8 @@ def _first(
 
 def _copied_suppliers(run: BeltRun, job_runs: list[JobRun]) -> list[Supplier]:
     by_name = {job_run.name: job_run for job_run in job_runs}
-    former = Supplier.objects.filter(consumer__belt_run=run).select_related("consumer")
+    rows = Supplier.objects.filter(consumer__belt_run=run)
+    former = rows.select_related("consumer", "belt_run")
     return [
         Supplier(
             id=uuid7(),
@@ -152,7 +156,7 @@ def _copied_suppliers(run: BeltRun, job_runs: list[JobRun]) -> list[Supplier]:
             product_name=each.product_name,
             belt_name=each.belt_name,
             job_name=each.job_name,
-            belt_run_id=each.belt_run_id,
+            belt_run=each.belt_run,
             how=each.how,
             note=each.note,
         )

@@ -153,7 +153,7 @@ def test_a_product_without_source_cannot_give_one(bench: Workbench) -> None:
 
 def test_runs_with_code_of_a_fork_get_no_credentials(bench: Workbench) -> None:
     row = a_job(JobSpec("build", commands="true", credentials=("token",)), tainted=True)
-    with pytest.raises(SetupError, match="code of a fork") as refused:
+    with pytest.raises(SetupError, match="code or values of a fork") as refused:
         built(row, bench)
     assert refused.value.reason == "credential-missing"
 

@@ -1,0 +1,238 @@
+"""Random suppliers, ends, reruns and starts: no value of a fork reaches a job with credentials.
+
+Each belt has a job that takes nothing and one that takes values of other products, chosen in any
+way. Runs start by hand, by a fork's event, downstream or as repeats, and their jobs end in any
+order. A run may become tainted at any moment before its end. Afterwards the copied values are
+followed back through all runs. Whatever was made from a value of a tainted run must have been
+claimed as tainted, which is what credentials depend on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from belts.definitions import current_definition
+from runs.creation import NewRun, create_belt_run
+from runs.models import BeltRun, Consumption, JobRun
+from runs.rerun import rerun_belt_run
+from runs.states import BELT_FINISHED, JobRunState
+from runs.taint import taint
+from runs.transitions import moving
+from tests.engine import Worker, belt_named, deliver_all, publish_text, start
+from tests.invariants import assert_invariants
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+PRODUCTS = ("a", "b", "c", "d")
+CHOICES = ("build: 1", "build: 2", "build: last", "build: last_successful", "branch: topic", "")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A value that a product takes from another one, and how the run is chosen."""
+
+    product: str
+    job: str
+    choice: str
+
+
+@st.composite
+def sites(draw: st.DrawFn) -> dict[str, list[Taken]]:
+    """Return for each product what it takes from those before it, each value once."""
+    found = {}
+    for number, product in enumerate(PRODUCTS):
+        sources = [(each, job) for each in PRODUCTS[:number] for job in ("free", "made")]
+        chosen = (
+            draw(st.lists(st.sampled_from(sources), unique=True, max_size=2)) if sources else []
+        )
+        found[product] = [Taken(*each, draw(st.sampled_from(CHOICES))) for each in chosen]
+    return found
+
+
+def belt_file(product: str, taken: list[Taken], downstream: str) -> str:
+    """Return the file of a product whose job ``made`` takes these values."""
+    inputs = ["free"]
+    for each in taken:
+        choice = f", {each.choice}" if each.choice else ""
+        inputs.append(f"{{from: {each.product}.make.{each.job}{choice}}}")
+    words = " ".join(f"${{{each.product}.make.{each.job}.V}}" for each in taken)
+    follows = f"downstreams: [{{downstream-product: {downstream}, belts: make}}]"
+    return f"""
+        product: {product}
+        belts:
+          - name: make
+            {follows if downstream else "description: The last."}
+            jobs:
+              - {{name: free, commands: x, outputs: [{{String: V}}]}}
+              - name: made
+                inputs: [{", ".join(inputs)}]
+                commands: "use {words}"
+                outputs: [{{String: V}}]
+              - {{name: own, inputs: made, commands: "use ${{made.V}}"}}
+    """
+
+
+@dataclass
+class Driver:
+    """A site with these products; ``claimed`` says of each claimed job run how it was run."""
+
+    worker: Worker = field(default_factory=Worker)
+    claimed: dict[UUID, bool] = field(default_factory=dict)
+    forks: set[UUID] = field(default_factory=set)
+    marked: set[UUID] = field(default_factory=set)
+
+    def fork(self, product: str) -> None:
+        """Start a run of a fork's code."""
+        belt = belt_named(f"{product}.make")
+        new = NewRun(
+            belt,
+            current_definition(belt.product),
+            "A fork.",
+            branch="topic",
+            on_default_branch=False,
+            tainted=True,
+        )
+        self.forks.add(create_belt_run(new).id)
+
+    def mark(self, place: int) -> None:
+        """Taint a run that has not ended, and count its unclaimed jobs as jobs of a fork."""
+        runs = list(BeltRun.objects.unfinished().order_by("id"))
+        if runs:
+            run = runs[place % len(runs)]
+            with moving(run.id):
+                taint(run.id)
+            rows = JobRun.objects.filter(belt_run=run, state__in=["waiting", "queued"])
+            self.marked.update(rows.values_list("id", flat=True))
+
+    def start(self, product: str) -> None:
+        """Start a run by hand."""
+        start(f"{product}.make")
+
+    def rerun(self, place: int, *, only_failed: bool) -> None:
+        """Repeat one of the runs that have ended."""
+        ended = list(BeltRun.objects.filter(state__in=BELT_FINISHED).order_by("id"))
+        runs = [run for run in ended if _can_repeat(run, only_failed=only_failed)]
+        if runs:
+            run = runs[place % len(runs)]
+            again = rerun_belt_run(run, only_failed=only_failed)
+            if run.id in self.forks:
+                self.forks.add(again.id)
+
+    def claim(self, place: int) -> None:
+        """Claim and start one of the queued jobs."""
+        rows = list(JobRun.objects.filter(state=JobRunState.QUEUED).order_by("id"))
+        if rows:
+            row = rows[place % len(rows)]
+            claim = self.worker.claim(row)
+            assert claim is not None
+            self.claimed[row.id] = claim.is_tainted
+            assert self.worker.start(claim)
+
+    def end(self, place: int, outcome: str) -> None:
+        """End one of the running jobs."""
+        running = JobRun.objects.filter(state=JobRunState.RUNNING).order_by("id")
+        rows = list(running.values_list("attempts__id", flat=True))
+        if rows:
+            self.worker.end(rows[place % len(rows)], outcome, outputs={"V": "value"})
+
+    def drain(self) -> None:
+        """Do all that is left."""
+        while JobRun.objects.filter(state__in=["queued", "running"]).exists() or deliver_all():
+            self.claim(0)
+            self.end(0, "succeeded")
+
+    def check(self) -> None:
+        """Follow every value back; what comes from a fork was claimed as tainted."""
+        tainted_values = self._job_runs_with_a_forks_value()
+        wrong = [each for each in tainted_values if self.claimed.get(each, True) is False]
+        assert not wrong, [str(each) for each in JobRun.objects.filter(id__in=wrong)]
+        runs = BeltRun.objects.filter(job_runs__in=tainted_values, tainted=False)
+        assert not list(runs), "A run took a value of a fork and is not marked."
+
+    def _job_runs_with_a_forks_value(self) -> set[UUID]:
+        of_forks = JobRun.objects.filter(belt_run__in=self.forks)
+        found = self.marked.union(of_forks.values_list("id", flat=True))
+        columns = ("consumer_id", "output__job_run_id")
+        flows = list(Consumption.objects.exclude(output=None).values_list(*columns))
+        kept = JobRun.objects.exclude(reused_from=None).values_list("id", "reused_from_id")
+        flows += list(kept)
+        before = -1
+        while len(found) > before:
+            before = len(found)
+            found |= {consumer for consumer, producer in flows if producer in found}
+        return found
+
+
+def _can_repeat(run: BeltRun, *, only_failed: bool) -> bool:
+    """Return whether the run may be repeated: it was planned, and something in it failed."""
+    rows = JobRun.objects.filter(belt_run=run)
+    return not only_failed or rows.exclude(state=JobRunState.SUCCEEDED).exists()
+
+
+products = st.sampled_from(PRODUCTS)
+places = st.integers(0, 5)
+STEPS = st.one_of(
+    st.tuples(st.just("fork"), products),
+    st.tuples(st.just("start"), products),
+    st.tuples(st.just("mark"), places),
+    st.tuples(st.just("claim"), places),
+    st.tuples(st.just("claim"), places),
+    st.tuples(st.just("end"), places),
+    st.tuples(st.just("end"), places),
+    st.tuples(st.just("fail"), places),
+    st.tuples(st.just("deliver"), places),
+    st.tuples(st.just("rerun"), places),
+    st.tuples(st.just("rerun failed"), places),
+)
+
+
+def take(driver: Driver, what: str, which: object) -> None:
+    """Take one step."""
+    verbs = {
+        "fork": lambda: driver.fork(str(which)),
+        "start": lambda: driver.start(str(which)),
+        "mark": lambda: driver.mark(_number(which)),
+        "claim": lambda: driver.claim(_number(which)),
+        "end": lambda: driver.end(_number(which), "succeeded"),
+        "fail": lambda: driver.end(_number(which), "failed"),
+        "deliver": deliver_all,
+        "rerun": lambda: driver.rerun(_number(which), only_failed=False),
+        "rerun failed": lambda: driver.rerun(_number(which), only_failed=True),
+    }
+    verbs[what]()
+
+
+def _number(which: object) -> int:
+    assert isinstance(which, int)
+    return which
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    site=sites(),
+    chained=st.booleans(),
+    steps=st.lists(STEPS, min_size=5, max_size=30),
+)
+def test_no_value_of_a_fork_reaches_an_untainted_job(
+    site: dict[str, list[Taken]], chained: bool, steps: list[tuple[str, object]]
+) -> None:
+    with transaction.atomic():
+        driver = Driver()
+        for product, follows in zip(PRODUCTS, (*PRODUCTS[1:], ""), strict=True):
+            publish_text(belt_file(product, site[product], follows if chained else ""))
+        for what, which in steps:
+            take(driver, what, which)
+        driver.drain()
+        driver.check()
+        assert_invariants(drained=True)
+        transaction.set_rollback(True)
