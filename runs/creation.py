@@ -21,7 +21,7 @@ from products.identifiers import uuid7
 from products.models import Configuration
 from products.statements import Given, Select
 from runs.causes import causes_of
-from runs.edges import plan_edges
+from runs.edges import closing_note, plan_edges
 from runs.errors import BeltGoneError, BeltMissingError, UnresolvedError
 from runs.models import BeltRun, Edge, JobRun, Supplier
 from runs.readiness import waits_for
@@ -55,6 +55,7 @@ class NewRun:
     user: Any = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     continue_downstream: bool = True
+    is_of_pull_request: bool = False
     refuse_unresolved: bool = False
 
 
@@ -90,7 +91,9 @@ def create_belt_run(new: NewRun) -> BeltRun:
 def _made_already(new: NewRun) -> BeltRun | None:
     """Return the run that the same event or upstream run has made of the belt."""
     if new.event_id is not None:
-        return BeltRun.objects.filter(event_id=new.event_id, belt=new.belt).first()
+        # The later rounds of a run have its event as well.
+        runs = BeltRun.objects.filter(event_id=new.event_id, belt=new.belt)
+        return runs.order_by("round").first()
     if new.upstream is not None:
         return BeltRun.objects.filter(upstream=new.upstream, belt=new.belt).first()
     return None
@@ -135,9 +138,10 @@ def _insert(
         moves.begin(run, Why(Reason.CREATED, new.cause, new.by))
         rows = _job_runs(run, belt, chosen, problems)
         moves.insert(rows)
-        edges = plan_edges(
-            run_id, new.belt.product.name, belt, continue_downstream=new.continue_downstream
+        closed = closing_note(
+            continue_downstream=new.continue_downstream, is_of_pull_request=new.is_of_pull_request
         )
+        edges = plan_edges(run_id, new.belt.product.name, belt, closed=closed)
         Edge.objects.bulk_create(edges)
         suppliers = _suppliers([row[0] for row in rows], chosen)
         Supplier.objects.bulk_create(suppliers)

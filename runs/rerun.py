@@ -11,7 +11,7 @@ from belts.models import Belt
 from products.configuration import current
 from products.identifiers import uuid7
 from runs.creation import new_job_run
-from runs.edges import repeated_edge
+from runs.edges import closing_note, repeated_edge
 from runs.errors import (
     BeltMissingError,
     NothingToRerunError,
@@ -30,17 +30,19 @@ def rerun_belt_run(
     *,
     user: Any = None,
     only_failed: bool = False,
-    continue_downstream: bool = True,
+    continue_downstream: bool | None = None,
     by: str = "",
 ) -> BeltRun:
     """Repeat a belt run that has ended; return the new round.
 
-    It has the same definition, commit, suppliers and parameters. With ``only_failed`` the jobs
-    that succeeded are kept with their outputs. Raises RunUnfinishedError, NothingToRerunError,
-    RunUnresolvedError for one that was never run because its inputs name what does not exist, and
-    RunGoneError for one that was removed.
+    It has the same definition, commit, event, suppliers and parameters. With ``only_failed`` the
+    jobs that succeeded are kept with their outputs. It continues downstream unless it is of a pull
+    request or ``continue_downstream`` chooses otherwise.
+
+    Raises RunUnfinishedError, NothingToRerunError, RunUnresolvedError for one that was never run
+    because its inputs name what does not exist, and RunGoneError for one that was removed.
     """
-    rows = BeltRun.objects.select_related("belt__product", "definition")
+    rows = BeltRun.objects.select_related("belt__product", "definition", "event")
     present = rows.filter(id=run.id).first()
     if present is None:
         raise RunGoneError(run)
@@ -50,6 +52,8 @@ def rerun_belt_run(
         raise NothingToRerunError(present)
     _check_resolved(present)
     name = by or (user.get_username() if user is not None else "") or "somebody"
+    if continue_downstream is None:
+        continue_downstream = not _is_of_pull_request(present)
     again = _round(present, user, name, continue_downstream=continue_downstream)
     try:
         _insert(present, again, name, only_failed=only_failed)
@@ -60,6 +64,10 @@ def rerun_belt_run(
         raise RunGoneError(run) from error
     again.refresh_from_db()
     return again
+
+
+def _is_of_pull_request(run: BeltRun) -> bool:
+    return run.event is not None and run.event.is_pull_request
 
 
 def _has_unsuccessful(run: BeltRun) -> bool:
@@ -81,6 +89,7 @@ def _round(run: BeltRun, user: Any, name: str, *, continue_downstream: bool) -> 
         belt=run.belt,
         definition=run.definition,
         number=run.number,
+        event=run.event,
         started_by=user if getattr(user, "pk", None) else None,
         cause=f"{run} again, asked for by {name}."[:500],
         root_id=run.root_id_or_own,
@@ -117,9 +126,12 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
         moves.begin(again, Why(Reason.CREATED, again.cause, name))
         moves.insert(rows)
         Supplier.objects.bulk_create(suppliers)
+        closed = closing_note(
+            continue_downstream=again.continue_downstream,
+            is_of_pull_request=_is_of_pull_request(run),
+        )
         Edge.objects.bulk_create(
-            repeated_edge(each, again.id, continue_downstream=again.continue_downstream)
-            for each in run.edges.all()
+            repeated_edge(each, again.id, closed=closed) for each in run.edges.all()
         )
         follow_up(moves, read_run(again.id))
         if suppliers:
