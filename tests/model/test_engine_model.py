@@ -190,12 +190,8 @@ class EngineMachine(RuleBasedStateMachine):
         if self.wishes:
             nonce, worker = self.wishes[place % len(self.wishes)]
             [made] = [each for each in self.present.attempts.values() if each.nonce == nonce]
-            expected = (
-                Claim(made.id, made.job_run_id, made.number, is_tainted=False)
-                if made.is_alive
-                else None
-            )
-            assert worker.claim(nonce=nonce) == expected
+            claim = Claim(made.id, made.job_run_id, made.number, is_tainted=False)
+            assert worker.claim(nonce=nonce) == (claim if made.is_alive else None)
 
     @rule(who=workers, place=places, outcome=outcomes)
     def do_a_job(self, who: int, place: int, outcome: str) -> None:
