@@ -13,6 +13,7 @@ from products.identifiers import uuid7
 from runs.creation import new_job_run
 from runs.edges import closing_note, repeated_edge
 from runs.errors import (
+    BeltArchivedError,
     BeltMissingError,
     NothingToRerunError,
     RunGoneError,
@@ -40,12 +41,16 @@ def rerun_belt_run(
     request or ``continue_downstream`` chooses otherwise.
 
     Raises RunUnfinishedError, NothingToRerunError, RunUnresolvedError for one that was never run
-    because its inputs name what does not exist, and RunGoneError for one that was removed.
+    because its inputs name what does not exist, RunGoneError for one that was removed, and
+    BeltArchivedError where the product is archived. A belt that its product no longer has is
+    repeated on the plan of its run.
     """
     rows = BeltRun.objects.select_related("belt__product", "definition", "event")
     present = rows.filter(id=run.id).first()
     if present is None:
         raise RunGoneError(run)
+    if present.belt.product.archived_at is not None:
+        raise BeltArchivedError(present.belt)
     if not present.is_finished:
         raise RunUnfinishedError(present)
     if only_failed and not _has_unsuccessful(present):
