@@ -24,6 +24,7 @@ from runs.causes import causes_of
 from runs.edges import closing_note, plan_edges
 from runs.errors import BeltGoneError, BeltMissingError, UnresolvedError
 from runs.models import BeltRun, Edge, JobRun, Supplier
+from runs.protocol import protocol_of
 from runs.readiness import waits_for
 from runs.release import follow_up, look_again, read_run
 from runs.states import JobRunState, Reason
@@ -230,6 +231,7 @@ def new_job_run(run: BeltRun, job: JobSpec, position: int, configuration: Config
         position=position,
         needs=list(job.needs),
         queue=job.queue or configuration.default_queue,
+        protocol=protocol_of(job),
         timeout_s=min(timeout_s, configuration.max_timeout_s),
     )
 

@@ -16,6 +16,7 @@ from runners.executor.shapes import Isolation, JobAssignment, OutputWord
 from runners.process.links import Link
 from runners.process.plan import RunnerPlan, SlotPlace
 from runners.process.slot_line import SlotLine
+from runners.protocol import PROTOCOL
 from runs.attempts import Claim, RunnerFacts, claim_job_run
 from runs.models import JobRun
 from tests.builders import a_belt_run, a_consumption, a_fleet, a_job_run, a_product, an_output
@@ -56,7 +57,7 @@ def a_job(spec: JobSpec, **fields: Any) -> JobRun:
 
 
 def claimed(row: JobRun) -> Claim:
-    runner = RunnerFacts(id=uuid4(), name="one", boot_id=uuid4(), protocol=1, isolation="uid")
+    runner = RunnerFacts(id=uuid4(), name="one", boot_id=uuid4(), protocol=PROTOCOL)
     claim = claim_job_run(runner, queues=[row.queue], nonce=uuid4(), job_run_id=row.id)
     assert claim is not None
     return claim
