@@ -51,6 +51,11 @@ def started(caller: Client, **body: Any) -> BeltRun:
     return BeltRun.objects.get(pk=document["id"])
 
 
+def test_start_that_is_asked_again_makes_a_second_run(caller: Client) -> None:
+    """As the documents say: there are no keys yet by which a repeated request is recognised."""
+    assert [started(caller).number for _ in range(2)] == [1, 2]
+
+
 def test_archived_product_starts_and_repeats_nothing(caller: Client) -> None:
     run = started(caller)
     post(caller, f"belt-runs/{run.pk}/cancel", 200)
