@@ -24,18 +24,22 @@ def taint(belt_run_id: UUID) -> None:
     The caller holds the row of the belt run and copies the tainted value in this transaction, so
     that no claim comes between the two: a claim waits for the row and then reads the mark.
 
-    The rows of the downstream runs are locked here as well. This can never become a deadlock: rows
-    of several belt runs are only ever locked from an upstream run to its downstream runs, each run
-    has one upstream run, and nobody locks a downstream run's row before that of its upstream run. A
-    downstream run that is created meanwhile locks the row of its upstream run to inherit the mark
-    (``inherited_taint``): it is found here, or it finds the mark.
+    The rows of the downstream runs are locked here as well. That makes no deadlock: each run has
+    one upstream run, and transactions that lock rows of several unfinished runs do it from an
+    upstream run to its downstream runs. (The removal of a run locks its downstream runs first, but
+    it removes only runs that have ended, which are never locked here.) A downstream run that is
+    created meanwhile locks the row of its upstream run to inherit the mark, see
+    ``inherited_taint``: it is found here, or it finds the mark.
     """
     level = [belt_run_id]
     while level:
         rows = BeltRun.objects.unfinished().filter(id__in=level, tainted=False)
         # Who watches the page of the run is shown that it changed, as with every other move.
         marked = rows.update(tainted=True, moves=F("moves") + 1)
-        logger.info("%d belt runs are tainted now, first %s", marked, level[0])
+        if not marked:
+            # They have ended, or were marked before together with what follows from them.
+            return
+        logger.info("%d belt runs are tainted now, the first: %s", marked, level[0])
         children = BeltRun.objects.unfinished().filter(
             upstream_id__in=level, upstream__tainted=True, tainted=False
         )
