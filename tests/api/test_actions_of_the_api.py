@@ -5,9 +5,10 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 
-from products.models import Configuration
+from products.models import Configuration, Product
 from runs.models import BeltRun
 from tests import builders
 from tests.belts.git_repositories import Repository
@@ -48,6 +49,27 @@ def post(caller: Client, path: str, status: int, **body: Any) -> dict[str, Any]:
 def started(caller: Client, **body: Any) -> BeltRun:
     document = post(caller, f"belts/{belt_named('ours.build').pk}/start", 201, **body)
     return BeltRun.objects.get(pk=document["id"])
+
+
+def test_start_that_is_asked_again_makes_a_second_run(caller: Client) -> None:
+    """As the documents say: there are no keys yet by which a repeated request is recognised."""
+    assert [started(caller).number for _ in range(2)] == [1, 2]
+
+
+def test_archived_product_starts_and_repeats_nothing(caller: Client) -> None:
+    run = started(caller)
+    post(caller, f"belt-runs/{run.pk}/cancel", 200)
+    Product.objects.update(archived_at=Now())
+    refused = [
+        post(caller, f"belts/{run.belt_id}/start", 409),
+        post(caller, f"belt-runs/{run.pk}/rerun", 409),
+    ]
+    sentence = (
+        "The product ours is archived. Restore it in the admin, Products, to start its belts."
+    )
+    assert [(each["code"], each["message"]) for each in refused] == [
+        ("belt.archived", sentence)
+    ] * 2
 
 
 def test_a_belt_is_started_as_asked(caller: Client) -> None:
