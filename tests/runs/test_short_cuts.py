@@ -5,6 +5,7 @@ ARCHITECTURE.md lists all short cuts and the tests that notice when one is wrong
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -26,6 +27,7 @@ from runs.rerun import rerun_belt_run
 from runs.states import BeltRunState
 from runs.transitions import moving
 from tests import builders
+from tests.architecture.tree import ROOT
 from tests.engine import (
     Worker,
     an_end,
@@ -78,6 +80,13 @@ def a_consumer(key: str, *, inputs: str = "") -> str:
         jobs:
           - name: deploy{lines}
     """
+
+
+def test_tests_of_the_table_of_short_cuts_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text().partition("## Short cuts and the tests")[2]
+    named = set(re.findall(r"`(test_\w+)`", text.partition("\n## ")[0]))
+    assert len(named) > 15
+    assert sorted(named - {path.stem for path in (ROOT / "tests").rglob("test_*.py")}) == []
 
 
 # --- Candidates are read before the belt run is locked --------------------------------------------
