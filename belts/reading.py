@@ -35,6 +35,7 @@ class ReadFile:
     origin: str = ""
     commit: str = ""
     on_default_branch: bool = True
+    path: str = FILE_NAME
 
 
 def read_source(label: str, *, ref: str = "") -> ReadFile:
@@ -153,4 +154,5 @@ def _read_repository(url: str, ref: str) -> ReadFile:
         url=url,
         commit=found.commit,
         on_default_branch=found.on_default_branch,
+        path=source.path,
     )
