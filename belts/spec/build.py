@@ -17,7 +17,8 @@ from belts.spec.names import (
     variable_of_credential,
 )
 from belts.spec.places import has_reference
-from belts.spec.read import NOTHING, Reader
+from belts.spec.read import Reader
+from belts.spec.read_words import NOTHING
 from belts.spec.references import PATTERN
 from belts.spec.shapes import (
     RETRIED,

@@ -15,7 +15,8 @@ from belts.spec.load import load
 from belts.spec.nodes import Node, Scalar, UnreadableDataError, node_of
 from belts.spec.places import Place, located, places_of
 from belts.spec.problems import Problem, in_order
-from belts.spec.read import NOTHING, Reader
+from belts.spec.read import Reader
+from belts.spec.read_words import NOTHING
 from belts.spec.references import job_references
 from belts.spec.resolve import LocalOutput, problems_within, resolve_reference
 from belts.spec.shapes import BeltFile, BeltSpec, with_broken_triggers
