@@ -60,6 +60,7 @@ CODES: dict[str, str] = {
     "reference.quoted-here-document": "A reference stands in a here-document with a quoted end.",
     "reference.in-arithmetic": "A reference stands where the shell evaluates it as arithmetic.",
     "reference.not-in-shell": "A reference stands in a script that is not for a shell.",
+    "reference.double-braces": "A text has ${{ }}, which Conveyor does not replace.",
     "reference.misplaced": "A reference stands where references are not replaced.",
     "reference.ambiguous": "A reference's first name is both a job of the belt and a product.",
     "reference.several": "A reference can mean several outputs.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from belts.spec.names import listed, nearest, quoted
@@ -84,6 +85,12 @@ _NOT_YET = {
     "extends": _SHARED,
     "include": _SHARED,
 }
+_GITHUB = {
+    "sha": "CONVEYOR_COMMIT",
+    "ref": "CONVEYOR_REF",
+    "ref_name": "CONVEYOR_BRANCH",
+    "workspace": "CONVEYOR_WORKSPACE",
+}
 _OF_A_JOB = frozenset({"script", "steps", "commands", "runs-on", "stage", "uses"})
 
 
@@ -93,6 +100,22 @@ def of_another_system(key: str) -> str:
     if name in _NOT_YET:
         return f"There is no `{key}` yet. {_NOT_YET[name]}"
     return _ELSEWHERE.get(name, "")
+
+
+def for_expression(inside: str) -> str:
+    """Return what to write instead of ``${{ inside }}``."""
+    words = inside.strip().split(".")
+    if len(words) == 2 and words[0] in ("env", "vars", "variables", "inputs"):
+        return f"Conveyor writes ${words[1]} for a variable."
+    if len(words) == 2 and words[0] == "secrets":
+        return f"Add the credential to `credentials`. Its variable is ${words[1]}."
+    if words[0] == "github" and words[-1] in _GITHUB:
+        return f"Conveyor writes ${_GITHUB[words[-1]]}."
+    if words[0] in ("needs", "steps", "jobs") and "outputs" in words[1:-1]:
+        return f"Conveyor writes ${{{words[1]}.{words[-1]}}} for an output of a job."
+    if re.fullmatch(r"[\w-]+(\.[\w-]+){1,3}", inside.strip(), re.ASCII) and words[0] != "github":
+        return f"Conveyor writes ${{{inside.strip()}}}."
+    return "Conveyor writes ${build.VERSION} for the output VERSION of the job build."
 
 
 def looks_like_a_job(node: Node) -> bool:
