@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,6 +19,8 @@ ENGINES = {
 }
 
 
+#: The name of a SQLite database that has no file.
+IN_MEMORY = ":memory:"
 #: Options of the driver, which the database's client library does not know and cannot read.
 _NUMBERS = frozenset({"prepare_threshold", "server_side_binding"})
 
@@ -40,6 +43,13 @@ def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
             ),
         },
     }
+
+
+def without_new_file(database: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry; an empty database in memory where SQLite would have to make the file."""
+    if database["ENGINE"] != ENGINES["sqlite"] or os.access(database["NAME"], os.R_OK | os.W_OK):
+        return database
+    return {**database, "NAME": IN_MEMORY}
 
 
 def database_from_url(url: str) -> dict[str, Any]:
