@@ -54,10 +54,6 @@ _ELSEWHERE = {
     "environment": f"{_VARIABLES} There is no other `environment` yet.",
     "secrets": "Write the names of credentials under `credentials`.",
     "timeout-minutes": "Write the limit under `timeout`, such as timeout: 20m.",
-    "workflow": "Write belts under `belts`.",
-    "workflows": "Write belts under `belts`.",
-    "pipeline": "Write belts under `belts`.",
-    "pipelines": "Write belts under `belts`.",
     "cron": "Write a trigger of the kind `schedule`, with the key `cron`.",
     "schedules": "Write a trigger of the kind `schedule`, with the key `cron`.",
 }
