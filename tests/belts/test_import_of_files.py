@@ -135,7 +135,7 @@ def test_a_source_that_fails_keeps_no_other_from_being_imported(tmp_path: Path) 
 
     assert [outcome.failed for outcome in outcomes] == [True, True, False]
     assert "key.unknown" in codes(outcomes[0])
-    assert "no file or folder" in str(outcomes[1].error)
+    assert "is not a file, a folder" in str(outcomes[1].error)
     assert Product.objects.get().name == "small"
 
 
