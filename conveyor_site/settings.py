@@ -117,6 +117,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "conveyor_site.content_policy.ContentPolicyMiddleware",
+    "conveyor_site.visible_text.VisibleTextMiddleware",
 ]
 ROOT_URLCONF = "conveyor_site.urls"
 ASGI_APPLICATION = "conveyor_site.asgi.application"

@@ -84,6 +84,22 @@ def test_a_belt_is_started_as_asked(caller: Client) -> None:
     assert [job["state"] for job in shown["job_runs"]] == ["queued", "waiting"]
 
 
+def test_belt_is_started_by_its_name(caller: Client) -> None:
+    document = post(caller, "belts/ours.build/start", 201, parameters={"LEVEL": "1"})
+    run = BeltRun.objects.get(pk=document["id"])
+    assert (str(run.belt), run.parameters) == ("ours.build", {"LEVEL": "1"})
+
+
+def test_unknown_and_unseen_belts_are_the_same_nothing(caller: Client) -> None:
+    builders.a_belt("build", product=builders.a_product("theirs"))
+    names = ("ours.none", "none.build", "theirs.build")
+    answers = [post(caller, f"belts/{name}/start", 404) for name in names]
+    assert {answer["message"] for answer in answers} == {
+        "There is no belt of this name that you may see."
+    }
+    assert not BeltRun.objects.exists()
+
+
 def test_what_cannot_be_started_says_why(caller: Client) -> None:
     belt = belt_named("ours.build").pk
     refused = post(caller, f"belts/{belt}/start", 409, ref="main")
