@@ -199,4 +199,6 @@ class _Attempt:
 def _short(end: StageEnd) -> str:
     if end.reason == "exited":
         return f"exit status {end.exit_code}"
+    if end.reason == "cancelled":
+        return f"cancelled by {end.message}"
     return end.message or end.reason
