@@ -32,12 +32,14 @@ class Checkout:
 
     ``group`` is a supplementary group that the checkout alone is given, so that mirrors can be
     closed to every job: ``chgrp group mirror; chmod 0750 mirror``. ``depth`` limits the history.
+    ``tag`` is the tag that the run is of, which is made if the mirror has it elsewhere.
     """
 
     mirror_path: str
     commit: str
     group: int | None = None
     depth: int | None = None
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
