@@ -131,6 +131,17 @@ class Workspace:
         """Return what the disk lacks for another file, or "" if it lacks nothing."""
         return shortage(self._ours)
 
+    def damage(self) -> str:
+        """Return what the job did to its own folders, so that files of ``job`` are lost, or ""."""
+        for descriptor in (self._top, self._ours):
+            facts = os.fstat(descriptor)
+            if not facts.st_nlink:
+                return "the folders of the job were removed while it ran"
+            if facts.st_mode & 0o700 != 0o700:
+                return "the folders of the job were closed by a chmod while it ran"
+        missing = [name for name in self._known if not os.access(name, os.F_OK, dir_fd=self._ours)]
+        return "files that the runner had written for the job were removed" if missing else ""
+
     def read(self, name: str, *, limit_bytes: int, end: bytes = b"") -> bytes | None:
         """Return what the job wrote into a file of ``job``, or None when there is none.
 
@@ -143,7 +154,7 @@ class Workspace:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise NotReadableError("it is not a plain file") from error
+            raise NotReadableError(self.damage() or "it is not a plain file") from error
         self._known.append(name)
         try:
             self._check(os.fstat(descriptor))
