@@ -141,6 +141,7 @@ def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
         secret_values=secrets.values,
         secret_files=secrets.files,
         checkout=checkout_for(run.belt_run, bench) if job.wants_source else None,
+        leaves_out_source=bool(run.belt_run.commit) and not job.wants_source,
         working_directory=job.working_directory,
         outputs=tuple(OutputWord(each.name, each.value) for each in job.outputs),
         timeout_s=float(place.timeout_s),

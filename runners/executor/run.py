@@ -29,6 +29,8 @@ from runners.executor.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
+_NO_SOURCE = "Note: this job has no `inputs: source`, so its workspace was empty."
+
 
 def run_assignment(
     assignment: JobAssignment, reporter: Reporter, supervisors: Supervisors
@@ -148,6 +150,8 @@ class _Attempt:
             return FENCED
         end = self._supervised.run(main)
         verdict = judge_main(end, self._collect(end), self._assignment)
+        if verdict.reason == "exit-status" and self._assignment.leaves_out_source:
+            self._log.say(_NO_SOURCE)
         return self._post_run(plan, verdict)
 
     def _accounts(self) -> str:
