@@ -57,6 +57,14 @@ list=$CONVEYOR_MIRROR/conveyor-tags/$CONVEYOR_COMMIT
 } | git fetch --quiet --no-tags --no-write-fetch-head --no-recurse-submodules \\
   $CONVEYOR_FETCH_DEPTH --stdin --end-of-options "$CONVEYOR_MIRROR"
 git checkout --quiet --force --detach "$CONVEYOR_COMMIT"
+if [ -f .gitmodules ]; then
+  echo 'Note: submodules are left out. Fetch them in the job: `git remote add origin URL`,' \\
+    '`git submodule update --init`.' >&2
+fi
+if git grep --quiet --cached -F filter=lfs -- .gitattributes '**/.gitattributes'; then
+  echo 'Note: files of Git LFS are left out; their pointers are there. Fetch them in the job:' \\
+    '`git remote add origin URL`, `git lfs pull`.' >&2
+fi
 if [ -n "$CONVEYOR_TAG" ]; then
   tag=refs/tags/$CONVEYOR_TAG
   # The tag may have been moved or removed since the run was created.

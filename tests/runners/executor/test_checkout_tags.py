@@ -110,3 +110,20 @@ def test_sha256_repository_is_checked_out(lab_of_each_level: Lab, fetched: Fetch
     result = lab.run("git describe; cat file", checkout=fetched.checkout(commit))
     assert (result.outcome, lab.reporter.text("stdout")) == ("succeeded", "v1\ntext")
     assert len(commit) == 64
+
+
+def test_left_out_submodules_and_lfs_are_named(lab: Lab, fetched: Fetched) -> None:
+    fetched.repository.commit(
+        "*.bin filter=lfs diff=lfs merge=lfs -text\n", path="a/.gitattributes"
+    )
+    commit = fetched.repository.commit('[submodule "s"]\n\tpath = s\n', path=".gitmodules")
+    lab.run("true", checkout=fetched.checkout(commit))
+    log = lab.reporter.text("stderr")
+    assert "Note: submodules are left out." in log
+    assert "Note: files of Git LFS are left out;" in log
+
+
+def test_plain_checkout_has_no_notes(lab: Lab, fetched: Fetched) -> None:
+    commit = fetched.repository.commit("*.sh text eol=lf\n", path=".gitattributes")
+    lab.run("true", checkout=fetched.checkout(commit))
+    assert lab.reporter.text("stderr") == ""
