@@ -10,6 +10,7 @@ from pathlib import Path
 from runners.executor.job_log import JobLog
 from runners.executor.outputs import Collected, collect
 from runners.executor.room import why
+from runners.executor.sandbox import SEEN
 from runners.executor.scripts import NOT_STORED
 from runners.executor.shapes import AttemptResult, JobAssignment, Reporter
 from runners.executor.stages import SetupError, StagePlan
@@ -59,6 +60,7 @@ def _run_in_workspace(
             assignment.attempt_id,
             uid=isolation.uid,
             gid=isolation.gid,
+            seen=SEEN if isolation.level == "sandbox" else "",
         )
     except OSError as error:
         return _unprepared(error), True

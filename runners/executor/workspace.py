@@ -72,15 +72,18 @@ def prepare_work_dir(path: Path, *, other_users: bool) -> None:
 class Workspace:
     """The folders of one attempt. Files are reached through open folders, never by paths."""
 
-    def __init__(self, work_dir: Path, attempt_id: str, *, uid: int | None, gid: int | None):
+    def __init__(
+        self, work_dir: Path, attempt_id: str, *, uid: int | None, gid: int | None, seen: str = ""
+    ):
         """Make the folders; raise ValueError for an id that is no name, OSError as the disk does.
 
-        ``uid`` and ``gid`` are the owner to be, None the present user.
+        ``uid`` and ``gid`` are the owner to be, None the present user. ``seen`` is the path at
+        which the job sees the attempt's folder, if that is another.
         """
         if not _ATTEMPT.fullmatch(attempt_id):
             raise ValueError(f"{attempt_id!r} is no UUID and cannot name an attempt")
         self.path = work_dir / attempt_id
-        self._prefix = str(self.path)
+        self._prefix = seen or str(self.path)
         self._owner = None if uid is None else (uid, uid if gid is None else gid)
         self._top = self._ours = -1
         self._known: list[str] = []
@@ -105,6 +108,11 @@ class Workspace:
     def _give(self, descriptor: int) -> None:
         if self._owner is not None:
             os.fchown(descriptor, *self._owner)
+
+    @property
+    def seen(self) -> str:
+        """The path of the attempt's folder, as the job sees it."""
+        return self._prefix
 
     def folder(self, name: str) -> str:
         """Return the path of one of ``FOLDERS``, as the job sees it."""
