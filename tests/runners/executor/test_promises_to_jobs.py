@@ -28,6 +28,8 @@ ROWS = {
     "Environment": 'test -z "${CONVEYOR_KEYS-}${VIRTUAL_ENV-}${PYTEST_CURRENT_TEST-}" && echo held',
     "`CI`, `CONVEYOR`": 'test "$CI$CONVEYOR" = truetrue && echo held',
     "Standard input": 'test -z "$(cat)" && echo held',
+    "Umask": 'test "$(umask) $(stat -c %a .gitmodules)" = "0022 644" && echo held',
+    "`/dev/stdout`, `/dev/stderr`": "echo held > /dev/stdout; echo warning > /dev/stderr",
     "Network": "python3 -c 'import socket; socket.socket().bind((\"127.0.0.1\", 0))' && echo held",
     "Commit": 'test "$(git log --format=%s | wc -l)" = 2; git symbolic-ref -q HEAD || echo held',
     "Tags": 'test "$(git describe)" = v1 && echo held',
