@@ -33,7 +33,7 @@ from runners.fleets import FleetFacts, fleet_facts
 from runners.process import guard
 from runners.process.plan import RunnerPlan, SlotPlace
 from runners.process.slot_line import SlotLine
-from runners.sources import checkout_for
+from runners.sources import checkout_for, tag_of
 from runs.attempts import Claim, place_of_attempt
 from runs.models import BeltRun, Consumption
 from runs.release import frozen_run
@@ -144,6 +144,7 @@ def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
         secret_values=secrets.values,
         secret_files=secrets.files,
         checkout=checkout_for(run.belt_run, bench) if job.wants_source else None,
+        leaves_out_source=bool(run.belt_run.commit) and not job.wants_source,
         working_directory=job.working_directory,
         outputs=tuple(OutputWord(each.name, each.value) for each in job.outputs),
         timeout_s=float(place.timeout_s),
@@ -208,6 +209,7 @@ def _facts(run: RunFacts, job_run: JobKey, claim: Claim) -> dict[str, str]:
         "COMMIT": belt_run.commit,
         "REF": belt_run.ref,
         "BRANCH": belt_run.branch,
+        "TAG": tag_of(belt_run),
         "CAUSE": belt_run.cause,
     }
 

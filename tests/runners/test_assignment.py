@@ -108,7 +108,7 @@ def test_a_job_is_told_what_it_is(bench: Workbench) -> None:
     assert facts["PRODUCT"] == run.belt.product.name
     assert facts["BELT"] == run.belt.name
     assert (facts["JOB"], facts["QUEUE"], facts["NUMBER"]) == ("build", "default", str(run.number))
-    assert (facts["COMMIT"], facts["BRANCH"]) == (run.commit, "main")
+    assert (facts["COMMIT"], facts["BRANCH"], facts["TAG"]) == (run.commit, "main", "")
     assert (facts["RUN_ID"], facts["JOB_RUN_ID"]) == (str(run.id), str(row.id))
 
 
