@@ -1,6 +1,8 @@
 """The folders of one attempt: fresh, private, removed afterwards.
 
-Layout beneath the work folder, all of it owned by the job's user and closed to others::
+Layout beneath the work folder, all of it owned by the job's user and closed to others. The
+workspace alone has the usual permissions, which go into the packages that are made of it; the
+folder above it keeps others out::
 
     <attempt>/workspace  where the commands run
     <attempt>/home       HOME
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 #: The one that the runner writes to and reads from, which it holds open.
 OURS_TOO = "job"
 FOLDERS = ("workspace", "home", "tmp", OURS_TOO)
+_PACKED = "workspace"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -95,7 +98,9 @@ class Workspace:
         top = self._top = os.open(self.path, _FOLDER)
         for name in FOLDERS:
             os.mkdir(name, 0o700, dir_fd=top)
-            if name == OURS_TOO:
+            if name == _PACKED:
+                os.chmod(name, 0o755, dir_fd=top)  # noqa: PTH101 - in an open folder
+            elif name == OURS_TOO:
                 self._ours = os.open(name, _FOLDER, dir_fd=top)
             if self._owner is not None:
                 # Nobody else can be here yet, to put something in its place.

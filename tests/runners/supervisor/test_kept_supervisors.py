@@ -113,7 +113,7 @@ def test_nothing_of_an_attempt_reaches_the_next_one(keeping: Lab) -> None:
         text = keeping.reporter.text("stdout")
         seen.append([line for line in text.splitlines() if str(keeping.work_dir) not in line])
     assert seen[0] == seen[1]
-    assert "0077" in seen[0]
+    assert "0022" in seen[0]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to look into a supervisor")
