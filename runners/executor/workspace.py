@@ -99,7 +99,7 @@ class Workspace:
         for name in FOLDERS:
             os.mkdir(name, 0o700, dir_fd=top)
             if name == _PACKED:
-                os.chmod(name, 0o755, dir_fd=top)  # noqa: PTH101 - in an open folder
+                os.chmod(name, 0o755, dir_fd=top)  # noqa: S103 - see above
             elif name == OURS_TOO:
                 self._ours = os.open(name, _FOLDER, dir_fd=top)
             if self._owner is not None:
