@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -42,17 +43,17 @@ class Answer:
     drain: bool = False
 
 
-def register_runner(description: RunnerDescription, *, dead_boot: UUID | None) -> UUID:
+def register_runner(description: RunnerDescription, *, dead_boots: Collection[UUID] = ()) -> UUID:
     """Make the row of that name this start's; return the runner's id.
 
-    ``dead_boot`` is a former start that is known to be dead, so that its fresh heartbeat does not
+    ``dead_boots`` are former starts that are known to be dead: the fresh heartbeat of one does not
     stand in the way. Raises RunnerNameTakenError while another start of that name is alive.
     """
     facts = _facts(description)
     silent = Q(heartbeat_at__lt=Now() - timedelta(seconds=settings.CONVEYOR_TIMES["offline"]))
     free = silent | Q(said=Runner.State.OFFLINE) | Q(boot_id=description.boot_id)
-    if dead_boot is not None:
-        free |= Q(boot_id=dead_boot)
+    if dead_boots:
+        free |= Q(boot_id__in=dead_boots)
     if not Runner.objects.filter(free, name=description.name).update(**facts):
         _insert_runner(description.name, facts)
     return Runner.objects.values_list("id", flat=True).get(

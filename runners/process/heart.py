@@ -24,7 +24,7 @@ from runners.process.messages import (
     Draining,
     Held,
     Leases,
-    Lost,
+    LossesStored,
     Message,
     Orders,
     Refused,
@@ -97,7 +97,7 @@ def _take_name(link: Link, plan: RunnerPlan) -> UUID:
     first: RunnerNameTakenError | None = None
     while True:
         try:
-            return register_runner(description, dead_boot=plan.previous_boot)
+            return register_runner(description, dead_boots=plan.dead_boots)
         except RunnerNameTakenError as error:
             if first is not None and error.heard_at != first.heard_at:
                 raise
@@ -136,6 +136,7 @@ class Heart:
             message = self._link.wait(max(0.0, self._next_due() - guard.now()))
             while message is not None:
                 if isinstance(message, Retire):
+                    self._try(self._lose)
                     self._try(lambda: retire_runner(self._runner_id, self._plan.boot_id))
                     return
                 self._hear(message)
@@ -145,11 +146,12 @@ class Heart:
 
     def _hear(self, message: Message) -> None:
         match message:
-            case Held(attempts=attempts, free=free):
+            case Held(attempts=attempts, free=free, lost=lost):
                 self._held, self._free = attempts, free
-            case Lost(attempt=attempt, message=text):
-                self._lost[attempt] = text
-                self._try(self._lose)
+                is_news = bool(lost.keys() - self._lost.keys())
+                self._lost = dict(lost)
+                if is_news:
+                    self._try(self._lose)
             case Draining():
                 self._draining = True
                 self._do(self._renew)
@@ -230,6 +232,7 @@ class Heart:
         for attempt, text in list(self._lost.items()):
             lose_attempt(UUID(attempt), text)
             del self._lost[attempt]
+            self._link.send_surely(LossesStored([attempt]))
 
 
 _DISPLACED = (

@@ -13,6 +13,7 @@ import selectors
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from runners.executor.zygote import ZygoteClient, ZygoteProcess
 from runners.process import guard
@@ -29,6 +30,7 @@ from runners.process.messages import (
     Registered,
     Retire,
 )
+from runners.process.places import name_registered
 from runners.process.plan import RunnerPlan
 from runners.process.signals import Signals
 from runners.process.slot import SlotFacts, run_slot
@@ -129,6 +131,7 @@ class Parent:
             return self._start_zygote()
         if role == HEART:
             self._beat_at = guard.now()
+            self._board.heart_anew()
             registered, draining = self._registered, self._board.draining
             return self._fork(role, lambda link: run_heart(link, self._plan, registered, draining))
         if role == DOORBELL:
@@ -203,6 +206,8 @@ class Parent:
         if self._phase is not Phase.REGISTERING:
             return
         self._registered = registered
+        with suppress(OSError):  # The next start then waits to see whether an older one is alive.
+            name_registered(self._plan.work_dir.parent, self._plan.name, self._plan.boot_id)
         know_site_mark(registered.site_mark)
         self._plan = dataclasses.replace(self._plan, queues=tuple(registered.queues))
         self._phase = Phase.ONLINE
@@ -279,5 +284,6 @@ class Parent:
         self._deadline = guard.now() + _LEAVE_S
         self._crew.dismiss_all()
         self._board.stop_slots()
+        self._board.tell_held()
         self._crew.tell(HEART, Retire())
         self._crew.send_signal(ZYGOTE, signal.SIGKILL)

@@ -24,8 +24,8 @@ class RunnerPlan:
     """The facts of one start of a runner.
 
     No ``queues`` stand for the site's default queue, until the runner is registered.
-    ``previous_boot`` is the start before this one if it is known to be dead: it ran on this
-    machine and held the lock that this one holds now. ``isolation`` is the level with what it
+    ``dead_boots`` are starts before this one that are known to be dead: they ran on this machine
+    and held the lock that this one holds now. ``isolation`` is the level with what it
     needs but for the slot's user. ``work_dir`` is this runner's alone. ``times`` are seconds by
     name, see ``settings.CONVEYOR_TIMES``.
     """
@@ -33,7 +33,7 @@ class RunnerPlan:
     name: str
     host: str
     boot_id: UUID
-    previous_boot: UUID | None
+    dead_boots: tuple[UUID, ...]
     queues: tuple[str, ...]
     slots: tuple[SlotPlace, ...]
     isolation: Isolation

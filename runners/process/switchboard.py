@@ -17,7 +17,7 @@ from runners.process.messages import (
     Hint,
     Idle,
     Leases,
-    Lost,
+    LossesStored,
     Message,
     Order,
     Orders,
@@ -60,6 +60,7 @@ class Switchboard:
         self._tell = tell
         self._clock = clock
         self._doorbell_waits = False
+        self._lost: dict[str, str] = {}
 
     def hear(self, role: str, message: Message) -> None:
         """Act on a message of a child."""
@@ -68,28 +69,26 @@ class Switchboard:
                 self._hear_slot(slot_number(role), message)
             case Hint(job_run=job_run):
                 self._hint(job_run)
-            case Work(count=count):
-                self._work(count)
-            case Leases(attempts=attempts, at=at):
-                for attempt in attempts:
-                    self._pass_on(attempt, Renewed(attempt, at))
-            case Orders(attempts=attempts, what=what):
-                for attempt, by in attempts.items():
-                    self._pass_on(attempt, Order(attempt, what, by))
+            case Work() | LossesStored() | Leases() | Orders():
+                self._hear_heart(message)
             case _:
                 raise ValueError(f"The {role} has no business to say {message!r}.")
 
     def tell_held(self) -> None:
-        """Tell the heart which attempts are worked on, if that has changed."""
+        """Tell the heart which attempts are worked on or lost, if that has changed."""
         if self.changed:
             self.changed = False
             free = 0 if self.draining else self.board.free
-            self._tell(HEART, Held(self.board.held(), free))
+            self._tell(HEART, Held(self.board.held(), free, dict(self._lost)))
 
     def slot_gone(self, number: int) -> str | None:
         """Note that a slot's process died; return the attempt that it leaves behind."""
         self.changed = True
         return self.board.died(number)
+
+    def heart_anew(self) -> None:
+        """Note that another heart starts, which is to be told everything."""
+        self.changed = True
 
     def doorbell_gone(self) -> None:
         """Note that the doorbell died; its successor asks anew."""
@@ -135,9 +134,23 @@ class Switchboard:
             case Alive(attempt=attempt):
                 self.board.alive(number, attempt, self._clock())
             case Swept(attempt=attempt) if self.board.swept(number, attempt):
-                self._tell(HEART, Lost(attempt, "The process that ran the job died."))
+                self._lost[attempt] = "The process that ran the job died."
             case _:
                 pass
+
+    def _hear_heart(self, message: Work | LossesStored | Leases | Orders) -> None:
+        match message:
+            case Work(count=count):
+                self._work(count)
+            case LossesStored(attempts=ended):
+                for attempt in ended:
+                    self._lost.pop(attempt, None)
+            case Leases(attempts=attempts, at=at):
+                for attempt in attempts:
+                    self._pass_on(attempt, Renewed(attempt, at))
+            case Orders(attempts=attempts, what=what):
+                for attempt, by in attempts.items():
+                    self._pass_on(attempt, Order(attempt, what, by))
 
     def _hint(self, job_run: str) -> None:
         self._doorbell_waits = True
