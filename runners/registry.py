@@ -73,6 +73,7 @@ def _facts(description: RunnerDescription) -> dict[str, Any]:
         "isolation_report": list(description.isolation_report),
         "said": Runner.State.ONLINE,
         "drain_requested_at": None,
+        "trouble": "",
         "started_at": Now(),
         "heartbeat_at": Now(),
     }
@@ -91,11 +92,14 @@ def _insert_runner(name: str, facts: dict[str, Any]) -> None:
         ) from error
 
 
-def beat(runner_id: UUID, boot_id: UUID, *, draining: bool) -> Answer:
-    """Store a heartbeat of this start of the runner; return what the database has to say."""
+def beat(runner_id: UUID, boot_id: UUID, *, draining: bool, trouble: str = "") -> Answer:
+    """Store a heartbeat of this start of the runner; return what the database has to say.
+
+    ``trouble`` is why it claims no job at present, as a sentence, or "".
+    """
     said = Runner.State.DRAINING if draining else Runner.State.ONLINE
     mine = Runner.objects.filter(id=runner_id, boot_id=boot_id)
-    if not mine.update(heartbeat_at=Now(), said=said):
+    if not mine.update(heartbeat_at=Now(), said=said, trouble=trouble):
         return Answer(ours=False)
     return Answer(ours=True, drain=mine.filter(drain_requested_at__isnull=False).exists())
 

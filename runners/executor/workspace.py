@@ -145,7 +145,9 @@ class Workspace:
         """
         try:
             descriptor = os.open(name, _READ_FILE, dir_fd=self._ours)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if end and not os.fstat(self._ours).st_nlink:
+                raise NotWholeError("its folder was removed") from error
             return None
         except OSError as error:
             raise NotReadableError("it is not a plain file") from error
@@ -238,9 +240,13 @@ def sweep(work_dir: Path, keep: Collection[str] = ()) -> list[str]:
 def discard(work_dir: Path, names: Iterable[str]) -> None:
     """Remove what dead attempts left in a work folder, with a warning for what stays.
 
-    Raises OSError for what cannot even be put out of reach of the jobs' users.
+    Raises OSError for what cannot even be put out of reach of the jobs' users. Nothing is left in
+    a folder that is gone.
     """
-    folder = os.open(work_dir, _FOLDER)
+    try:
+        folder = os.open(work_dir, _FOLDER)
+    except FileNotFoundError:
+        return
     try:
         for name in names:
             take_over(folder, name)
@@ -264,7 +270,10 @@ def _is_out_of_reach(folder: int, name: str) -> bool:
 
 
 def _remove_beneath(folder: Path, name: str, alive: Callable[[], object]) -> None:
-    descriptor = os.open(folder, _FOLDER)
+    try:
+        descriptor = os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        return
     try:
         take_over(descriptor, name)
         remove_tree(descriptor, name, alive=alive)

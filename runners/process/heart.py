@@ -22,6 +22,7 @@ from runners.process.links import Link, LinkClosedError
 from runners.process.messages import (
     Beat,
     Draining,
+    Gone,
     Held,
     Leases,
     LossesStored,
@@ -30,6 +31,7 @@ from runners.process.messages import (
     Refused,
     Registered,
     Retire,
+    Room,
     Work,
 )
 from runners.process.outage import DATABASE_AWAY, Outage
@@ -123,9 +125,11 @@ class Heart:
         self._held: dict[str, float] = {}
         self._free = 0
         self._lost: dict[str, str] = {}
+        self._lack = ""
         self._outage = Outage()
         self._duties: dict[Callable[[], None], tuple[float, float]] = {
             self._renew: (self._times["renew"], guard.now()),
+            self._look_for_room: (min(2.0, self._times["renew"] / 5), guard.now()),
             self._poll: (self._times["poll"], guard.now()),
             self._check: (min(1.0, self._times["renew"] / 5), guard.now()),
         }
@@ -164,7 +168,7 @@ class Heart:
         return min(due for duty, (_, due) in self._duties.items() if duty in wanted)
 
     def _wanted(self) -> list[Callable[[], None]]:
-        wanted = [self._renew]
+        wanted = [self._look_for_room, self._renew]
         if self._free:
             wanted.append(self._poll)
         if self._held:
@@ -193,7 +197,9 @@ class Heart:
 
     def _renew(self) -> None:
         sent_at = guard.now()
-        answer = beat(self._runner_id, self._plan.boot_id, draining=self._draining)
+        answer = beat(
+            self._runner_id, self._plan.boot_id, draining=self._draining, trouble=self._lack
+        )
         if not answer.ours:
             self._link.send_surely(Refused(_DISPLACED.format(name=self._plan.name)))
             return
@@ -223,6 +229,19 @@ class Heart:
             named = {str(attempt_id): by for attempt_id, by in attempts.items()}
             self._link.send_surely(Orders(named, what))
 
+    def _look_for_room(self) -> None:
+        try:
+            lack = self._plan.lack_of_room()
+        except FileNotFoundError:
+            self._link.send_surely(Gone(_GONE.format(folder=self._plan.work_dir)))
+            return
+        if lack and not self._lack:
+            logger.warning("%s No job is claimed until there is more room.", lack)
+        if bool(lack) != bool(self._lack):
+            self._link.send_surely(Room(lack))
+            self._lack = lack
+            self._renew()
+
     def _poll(self) -> None:
         found = claimable_count(self._queues, PROTOCOL, limit=self._free)
         if found:
@@ -235,6 +254,10 @@ class Heart:
             self._link.send_surely(LossesStored([attempt]))
 
 
+_GONE = (
+    "The work folder {folder} was removed while the runner worked, so the runner ends. Keep others "
+    "from removing it, and start the runner again."
+)
 _DISPLACED = (
     "Another start of the runner {name} has taken over its name, so this one ends. Give runners "
     "that are to live at the same time different names (--name)."

@@ -167,6 +167,20 @@ class LossesStored(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Room(Message):
+    """The work folder lacks what the sentence says to prepare a job; "" when it lacks nothing."""
+
+    lack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(Message):
+    """The work folder is gone; the sentence says so, and what to do."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Draining(Message):
     """Someone asked the runner to drain: a person by the database, or the parent by a signal."""
 
@@ -182,7 +196,20 @@ _CLASSES: dict[str, type[Message]] = {
         *(Idle, Took, Alive, Swept),
         *(Wake, Renewed, Order, Drain, Stop),
         *(Hint, Busy, Go),
-        *(Registered, Refused, Beat, Held, Leases, Orders, Work, LossesStored, Draining, Retire),
+        *(
+            Registered,
+            Refused,
+            Beat,
+            Held,
+            Leases,
+            Orders,
+            Work,
+            LossesStored,
+            Room,
+            Gone,
+            Draining,
+        ),
+        Retire,
     )
 }
 _FIELDS = {cls: tuple(field.name for field in fields(cls)) for cls in _CLASSES.values()}

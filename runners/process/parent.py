@@ -25,6 +25,7 @@ from runners.process.links import Link
 from runners.process.messages import (
     Beat,
     Draining,
+    Gone,
     Message,
     Refused,
     Registered,
@@ -197,6 +198,8 @@ class Parent:
                 self._begin_work(message)
             case Refused(sentence=sentence):
                 self._refused(sentence)
+            case Gone(sentence=sentence):
+                self._lost_its_folder(sentence)
             case Draining():
                 self._drain("A person asked this runner to drain.")
             case _:
@@ -220,6 +223,12 @@ class Parent:
             len(slots),
             self._plan.isolation.level,
         )
+
+    def _lost_its_folder(self, sentence: str) -> None:
+        if self._phase is Phase.ONLINE:
+            sys.stderr.write(f"{sentence}\n")
+            self._code = REFUSED
+            self._drain("The work folder is gone.")
 
     def _refused(self, sentence: str) -> None:
         sys.stderr.write(f"{sentence}\n")

@@ -22,6 +22,7 @@ from runners.process.messages import (
     Order,
     Orders,
     Renewed,
+    Room,
     Stop,
     Swept,
     Took,
@@ -55,6 +56,7 @@ class Switchboard:
     def __init__(self, slots: int, tell: Tell, clock: Callable[[], float]) -> None:
         self.board = Board(slots)
         self.draining = False
+        self.lacks_room = False
         self.changed = True
         self.finds_without_hint = 0
         self._tell = tell
@@ -69,6 +71,9 @@ class Switchboard:
                 self._hear_slot(slot_number(role), message)
             case Hint(job_run=job_run):
                 self._hint(job_run)
+            case Room(lack=lack):
+                self.lacks_room, self.changed = bool(lack), True
+                self._release_doorbell()
             case Work() | LossesStored() | Leases() | Orders():
                 self._hear_heart(message)
             case _:
@@ -78,7 +83,7 @@ class Switchboard:
         """Tell the heart which attempts are worked on or lost, if that has changed."""
         if self.changed:
             self.changed = False
-            free = 0 if self.draining else self.board.free
+            free = self.board.free if self._claims else 0
             self._tell(HEART, Held(self.board.held(), free, dict(self._lost)))
 
     def slot_gone(self, number: int) -> str | None:
@@ -152,22 +157,26 @@ class Switchboard:
                 for attempt, by in attempts.items():
                     self._pass_on(attempt, Order(attempt, what, by))
 
+    @property
+    def _claims(self) -> bool:
+        return not self.draining and not self.lacks_room
+
     def _hint(self, job_run: str) -> None:
         self._doorbell_waits = True
         self.finds_without_hint = 0
-        if self.draining or not self._wake_one(job_run):
+        if not self._claims or not self._wake_one(job_run):
             self._tell(DOORBELL, Busy())
         self._release_doorbell()
 
     def _release_doorbell(self) -> None:
-        if self._doorbell_waits and self.board.free and not self.draining:
+        if self._doorbell_waits and self.board.free and self._claims:
             self._doorbell_waits = False
             self._tell(DOORBELL, Go())
 
     def _work(self, count: int) -> None:
         self.finds_without_hint += 1
         for _ in range(count):
-            if self.draining or not self._wake_one(None):
+            if not self._claims or not self._wake_one(None):
                 return
 
     def _wake_one(self, job_run: str | None) -> bool:

@@ -135,6 +135,8 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
         job_path=path,
         drain_limit_s=options["drain_limit"],
         times=settings.CONVEYOR_TIMES,
+        least_bytes=settings.CONVEYOR_LEAST_FREE_MIB * 2**20,
+        least_files=settings.CONVEYOR_LEAST_FREE_FILES,
     )
 
 

@@ -24,6 +24,9 @@ from runners.process.messages import (
     decode,
     encode,
 )
+from runners.process.messages import (
+    Room as Space,
+)
 from runners.process.switchboard import DEAF_AFTER, Switchboard
 
 
@@ -73,6 +76,17 @@ def test_every_message_survives_the_wire() -> None:
         Idle(),
     ):
         assert decode(encode(message)) == message
+
+
+def test_runner_without_room_gives_hints_back(room: Room) -> None:
+    room.hear("heart", Space("Only 1 MiB is free."))
+    assert room.hear("heart", Work(2)) == []
+    assert room.hear("doorbell", Hint("job")) == [("doorbell", Busy())]
+    room.told = []
+    room.board.tell_held()
+    assert room.told == [("heart", Held({}, 0, {}))]
+    assert room.hear("heart", Space("")) == [("doorbell", Go())]
+    assert room.hear("heart", Work(1)) == [("slot 1", Wake(None))]
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'["Nothing"]', b'["Wake"]', b'["Idle",1]'])
