@@ -23,6 +23,13 @@ def checked_time_scale(text: str) -> float:
     return scale
 
 
+def checked_count(name: str, text: str) -> int:
+    """Return the number that a setting takes, 0 or more. Raises ImproperlyConfigured."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 15):
+        raise ImproperlyConfigured(f"{name} is {text!r}; it takes a whole number, 0 or more.")
+    return int(text)
+
+
 def checked_log_level(text: str) -> str:
     """Return the level of the log. Raises ImproperlyConfigured for one that is not known."""
     if text not in LOG_LEVELS:

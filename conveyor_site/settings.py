@@ -18,7 +18,12 @@ from django.core.management.utils import get_random_secret_key
 from conveyor_site.broker_url import checked_broker_url
 from conveyor_site.data_folder import data_folder, only_checks
 from conveyor_site.database_url import database_from_url, sqlite_database, without_new_file
-from conveyor_site.environment import checked_log_level, checked_public_url, checked_time_scale
+from conveyor_site.environment import (
+    checked_count,
+    checked_log_level,
+    checked_public_url,
+    checked_time_scale,
+)
 from conveyor_site.local_secret import local_secret, new_credential_keys, private_file
 
 django_stubs_ext.monkeypatch()
@@ -33,6 +38,12 @@ if not _ONLY_CHECKS:
     data_folder(CONVEYOR_DATA_DIR)
 # Job folders; a root runner keeps them out of private homes (see runners.settings_block).
 CONVEYOR_WORK_DIR = os.environ.get("CONVEYOR_WORK_DIR", "")
+CONVEYOR_LEAST_FREE_MIB = checked_count(
+    "CONVEYOR_LEAST_FREE_MIB", os.environ.get("CONVEYOR_LEAST_FREE_MIB") or "64"
+)
+CONVEYOR_LEAST_FREE_FILES = checked_count(
+    "CONVEYOR_LEAST_FREE_FILES", os.environ.get("CONVEYOR_LEAST_FREE_FILES") or "1000"
+)
 # Unset means the embedded queue, which the first process that needs it starts.
 CONVEYOR_BROKER_URL = checked_broker_url(os.environ.get("CONVEYOR_BROKER_URL", ""))
 CONVEYOR_PUBLIC_URL = checked_public_url(

@@ -68,6 +68,7 @@ class Runner(models.Model):
     isolation = models.CharField(max_length=10, blank=True, default="")
     isolation_report: models.JSONField[Any, Any] = models.JSONField(default=list, blank=True)
     said = models.CharField(max_length=10, choices=State.choices, default=State.ONLINE)
+    trouble = models.TextField(blank=True, default="", db_default="")
     drain_requested_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField(db_index=True)

@@ -29,7 +29,9 @@ def served_queues() -> set[str]:
 
 def claiming_slots() -> Counter[str]:
     """Return by queue how many slots, busy ones too, some living runner still fills from it."""
-    claiming = living_runners().filter(said=Runner.State.ONLINE, drain_requested_at__isnull=True)
+    claiming = living_runners().filter(
+        said=Runner.State.ONLINE, drain_requested_at__isnull=True, trouble=""
+    )
     slots: Counter[str] = Counter()
     for queues, count in claiming.values_list("queues", "slots"):
         slots.update(dict.fromkeys(queues, count))

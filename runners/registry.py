@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -42,17 +43,17 @@ class Answer:
     drain: bool = False
 
 
-def register_runner(description: RunnerDescription, *, dead_boot: UUID | None) -> UUID:
+def register_runner(description: RunnerDescription, *, dead_boots: Collection[UUID] = ()) -> UUID:
     """Make the row of that name this start's; return the runner's id.
 
-    ``dead_boot`` is a former start that is known to be dead, so that its fresh heartbeat does not
+    ``dead_boots`` are former starts that are known to be dead: the fresh heartbeat of one does not
     stand in the way. Raises RunnerNameTakenError while another start of that name is alive.
     """
     facts = _facts(description)
     silent = Q(heartbeat_at__lt=Now() - timedelta(seconds=settings.CONVEYOR_TIMES["offline"]))
     free = silent | Q(said=Runner.State.OFFLINE) | Q(boot_id=description.boot_id)
-    if dead_boot is not None:
-        free |= Q(boot_id=dead_boot)
+    if dead_boots:
+        free |= Q(boot_id__in=dead_boots)
     if not Runner.objects.filter(free, name=description.name).update(**facts):
         _insert_runner(description.name, facts)
     return Runner.objects.values_list("id", flat=True).get(
@@ -72,6 +73,7 @@ def _facts(description: RunnerDescription) -> dict[str, Any]:
         "isolation_report": list(description.isolation_report),
         "said": Runner.State.ONLINE,
         "drain_requested_at": None,
+        "trouble": "",
         "started_at": Now(),
         "heartbeat_at": Now(),
     }
@@ -90,11 +92,14 @@ def _insert_runner(name: str, facts: dict[str, Any]) -> None:
         ) from error
 
 
-def beat(runner_id: UUID, boot_id: UUID, *, draining: bool) -> Answer:
-    """Store a heartbeat of this start of the runner; return what the database has to say."""
+def beat(runner_id: UUID, boot_id: UUID, *, draining: bool, trouble: str = "") -> Answer:
+    """Store a heartbeat of this start of the runner; return what the database has to say.
+
+    ``trouble`` is why it claims no job at present, as a sentence, or "".
+    """
     said = Runner.State.DRAINING if draining else Runner.State.ONLINE
     mine = Runner.objects.filter(id=runner_id, boot_id=boot_id)
-    if not mine.update(heartbeat_at=Now(), said=said):
+    if not mine.update(heartbeat_at=Now(), said=said, trouble=trouble):
         return Answer(ours=False)
     return Answer(ours=True, drain=mine.filter(drain_requested_at__isnull=False).exists())
 

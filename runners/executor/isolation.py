@@ -35,6 +35,15 @@ _NO_ACCOUNT = (
     "root, give its own user an account."
 )
 
+# Its target names the namespace of message queues and shared memory.
+_QUEUES = "/proc/self/ns/ipc"
+_OWN_QUEUES = "At level uid jobs have message queues and shared memory of their own."
+_SHARED_QUEUES = (
+    "At level uid jobs share the machine's message queues, and later jobs can read what one leaves "
+    "there. Let the runner make namespaces (CAP_SYS_ADMIN), mount /dev/mqueue, where they are "
+    "removed after each job, or use level sandbox."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -94,6 +103,8 @@ def detect(
             facts.append(found)
             if found.holds:
                 break
+        if job_uid is not None:
+            facts.extend(prober.try_queues(Isolation("uid", job_uid, job_gid)))
         facts.append(prober.try_account(isolation))
         facts.extend(prober.try_command(isolation, probe) for probe in PROBES)
     return IsolationReport(isolation, tuple(facts))
@@ -170,6 +181,13 @@ class _Prober:
         if result.outcome == "succeeded":
             return Fact(True, f"Jobs have an account ({text}), without which ssh refuses to work.")
         return Fact(False, f"Jobs have no account. {_NO_ACCOUNT} {_why(result, text)}")
+
+    def try_queues(self, isolation: Isolation) -> Iterator[Fact]:
+        """Yield whether jobs at that level have message queues of their own, if they can run."""
+        result, text = self._run(isolation, f"readlink {_QUEUES}")
+        if result.outcome == "succeeded":
+            own = text != str(Path(_QUEUES).readlink())
+            yield Fact(own, _OWN_QUEUES if own else _SHARED_QUEUES)
 
     def try_command(self, isolation: Isolation, command: str) -> Fact:
         """Return whether a command works for a job at that level, with its first line."""

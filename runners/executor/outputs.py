@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runners.executor.masking import Masker
-from runners.executor.room import WAY_OUT
+from runners.executor.room import WAY_OUT, way_out_of
 from runners.executor.scripts import END_MARK, FIRST_OF_ARRAY, NO_FIRST, captured_file, constant
 from runners.executor.shapes import JobAssignment, Limits, OutputWord, Shell
 from runners.executor.workspace import NotReadableError, NotWholeError, Workspace
@@ -149,7 +149,7 @@ def _not_stored(names: Sequence[str], shortage: str) -> OutputError:
     shown = ", ".join((*names[:_TOLD], "...") if len(names) > _TOLD else names)
     because = shortage or "writing failed, see the log"
     fact = f"The {what} {shown} could not be stored: {because}."
-    return OutputError("output-missing", fact, WAY_OUT)
+    return OutputError("output-missing", fact, way_out_of(shortage))
 
 
 def _missing(output: OutputWord, shell: Shell) -> OutputError:

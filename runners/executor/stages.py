@@ -140,6 +140,7 @@ class StagePlan:
             groups=groups,
             uid_is_own=isolation.uid is not None,
             no_new_privileges=guarded,
+            own_ipc=isolation.level == "uid",
             limits=_limits(assignment),
         )
         if isolation.level != "sandbox":

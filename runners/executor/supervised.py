@@ -149,6 +149,10 @@ class Supervised:
 
     def _start(self, stage: Stage) -> None:
         ends = [os.pipe2(os.O_CLOEXEC) for _stream in _STREAMS]
+        if stage.uid is not None:
+            # The job may then open them by name, as /dev/stderr; runc does the same.
+            for _read, written in ends:
+                os.fchown(written, stage.uid, -1)
         # In one message: it is obeyed in this order, or not at all.
         run = {
             "number": self._guard.stages,

@@ -28,8 +28,8 @@ class StageEnd(NamedTuple):
     """How a stage ended, its whole tree being dead.
 
     ``reason`` is exited, timed-out, cannot-start, silence, zygote-lost, supervisor-lost, or what
-    the slot ordered: cancelled, stopped, fenced. ``message`` says who ordered it, or why it could
-    not start.
+    the slot ordered: cancelled, stopped, fenced. ``message`` says who ordered it, why it could not
+    start, or how many seconds of silence there had been.
     """
 
     code: int | None
@@ -81,7 +81,10 @@ def judge_interruption(end: StageEnd, timing_s: float) -> Verdict | None:
         )
     lost = {
         "stopped": f"The runner ended the job: {end.message}.",
-        "silence": f"The runner's lease was not renewed for {timing_s:g} s, so the job was killed.",
+        "silence": (
+            f"The runner's lease was not renewed for {end.message or f'{timing_s:g}'} s, "
+            "so the job was ended."
+        ),
         "zygote-lost": "The process that guards the runner's jobs died, so the job was killed.",
         "supervisor-lost": "The process that guards the job died, so the job was killed.",
     }

@@ -1,6 +1,8 @@
 """The folders of one attempt: fresh, private, removed afterwards.
 
-Layout beneath the work folder, all of it owned by the job's user and closed to others::
+Layout beneath the work folder, all of it owned by the job's user and closed to others. The
+workspace alone has the usual permissions, which go into the packages that are made of it; the
+folder above it keeps others out::
 
     <attempt>/workspace  where the commands run
     <attempt>/home       HOME
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 #: The one that the runner writes to and reads from, which it holds open.
 OURS_TOO = "job"
 FOLDERS = ("workspace", "home", "tmp", OURS_TOO)
+_PACKED = "workspace"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -98,7 +101,9 @@ class Workspace:
         top = self._top = os.open(self.path, _FOLDER)
         for name in FOLDERS:
             os.mkdir(name, 0o700, dir_fd=top)
-            if name == OURS_TOO:
+            if name == _PACKED:
+                os.chmod(name, 0o755, dir_fd=top)  # noqa: S103 - see above
+            elif name == OURS_TOO:
                 self._ours = os.open(name, _FOLDER, dir_fd=top)
             if self._owner is not None:
                 # Nobody else can be here yet, to put something in its place.
@@ -159,7 +164,9 @@ class Workspace:
         """
         try:
             descriptor = os.open(name, _READ_FILE, dir_fd=self._ours)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if end and not os.fstat(self._ours).st_nlink:
+                raise NotWholeError("its folder was removed") from error
             return None
         except OSError as error:
             raise NotReadableError(self.damage() or "it is not a plain file") from error
@@ -252,9 +259,13 @@ def sweep(work_dir: Path, keep: Collection[str] = ()) -> list[str]:
 def discard(work_dir: Path, names: Iterable[str]) -> None:
     """Remove what dead attempts left in a work folder, with a warning for what stays.
 
-    Raises OSError for what cannot even be put out of reach of the jobs' users.
+    Raises OSError for what cannot even be put out of reach of the jobs' users. Nothing is left in
+    a folder that is gone.
     """
-    folder = os.open(work_dir, _FOLDER)
+    try:
+        folder = os.open(work_dir, _FOLDER)
+    except FileNotFoundError:
+        return
     try:
         for name in names:
             take_over(folder, name)
@@ -278,7 +289,10 @@ def _is_out_of_reach(folder: int, name: str) -> bool:
 
 
 def _remove_beneath(folder: Path, name: str, alive: Callable[[], object]) -> None:
-    descriptor = os.open(folder, _FOLDER)
+    try:
+        descriptor = os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        return
     try:
         take_over(descriptor, name)
         remove_tree(descriptor, name, alive=alive)

@@ -22,14 +22,16 @@ from runners.process.links import Link, LinkClosedError
 from runners.process.messages import (
     Beat,
     Draining,
+    Gone,
     Held,
     Leases,
-    Lost,
+    LossesStored,
     Message,
     Orders,
     Refused,
     Registered,
     Retire,
+    Room,
     Work,
 )
 from runners.process.outage import DATABASE_AWAY, Outage
@@ -97,7 +99,7 @@ def _take_name(link: Link, plan: RunnerPlan) -> UUID:
     first: RunnerNameTakenError | None = None
     while True:
         try:
-            return register_runner(description, dead_boot=plan.previous_boot)
+            return register_runner(description, dead_boots=plan.dead_boots)
         except RunnerNameTakenError as error:
             if first is not None and error.heard_at != first.heard_at:
                 raise
@@ -123,9 +125,11 @@ class Heart:
         self._held: dict[str, float] = {}
         self._free = 0
         self._lost: dict[str, str] = {}
+        self._lack = ""
         self._outage = Outage()
         self._duties: dict[Callable[[], None], tuple[float, float]] = {
             self._renew: (self._times["renew"], guard.now()),
+            self._look_for_room: (min(2.0, self._times["renew"] / 5), guard.now()),
             self._poll: (self._times["poll"], guard.now()),
             self._check: (min(1.0, self._times["renew"] / 5), guard.now()),
         }
@@ -136,6 +140,7 @@ class Heart:
             message = self._link.wait(max(0.0, self._next_due() - guard.now()))
             while message is not None:
                 if isinstance(message, Retire):
+                    self._try(self._lose)
                     self._try(lambda: retire_runner(self._runner_id, self._plan.boot_id))
                     return
                 self._hear(message)
@@ -145,11 +150,12 @@ class Heart:
 
     def _hear(self, message: Message) -> None:
         match message:
-            case Held(attempts=attempts, free=free):
+            case Held(attempts=attempts, free=free, lost=lost):
                 self._held, self._free = attempts, free
-            case Lost(attempt=attempt, message=text):
-                self._lost[attempt] = text
-                self._try(self._lose)
+                is_news = bool(lost.keys() - self._lost.keys())
+                self._lost = dict(lost)
+                if is_news:
+                    self._try(self._lose)
             case Draining():
                 self._draining = True
                 self._do(self._renew)
@@ -162,7 +168,7 @@ class Heart:
         return min(due for duty, (_, due) in self._duties.items() if duty in wanted)
 
     def _wanted(self) -> list[Callable[[], None]]:
-        wanted = [self._renew]
+        wanted = [self._look_for_room, self._renew]
         if self._free:
             wanted.append(self._poll)
         if self._held:
@@ -191,7 +197,9 @@ class Heart:
 
     def _renew(self) -> None:
         sent_at = guard.now()
-        answer = beat(self._runner_id, self._plan.boot_id, draining=self._draining)
+        answer = beat(
+            self._runner_id, self._plan.boot_id, draining=self._draining, trouble=self._lack
+        )
         if not answer.ours:
             self._link.send_surely(Refused(_DISPLACED.format(name=self._plan.name)))
             return
@@ -221,6 +229,19 @@ class Heart:
             named = {str(attempt_id): by for attempt_id, by in attempts.items()}
             self._link.send_surely(Orders(named, what))
 
+    def _look_for_room(self) -> None:
+        try:
+            lack = self._plan.lack_of_room()
+        except FileNotFoundError:
+            self._link.send_surely(Gone(_GONE.format(folder=self._plan.work_dir)))
+            return
+        if lack and not self._lack:
+            logger.warning("%s No job is claimed until there is more room.", lack)
+        if bool(lack) != bool(self._lack):
+            self._link.send_surely(Room(lack))
+            self._lack = lack
+            self._renew()
+
     def _poll(self) -> None:
         found = claimable_count(self._queues, PROTOCOL, limit=self._free)
         if found:
@@ -230,8 +251,13 @@ class Heart:
         for attempt, text in list(self._lost.items()):
             lose_attempt(UUID(attempt), text)
             del self._lost[attempt]
+            self._link.send_surely(LossesStored([attempt]))
 
 
+_GONE = (
+    "The work folder {folder} was removed while the runner worked, so the runner ends. Keep others "
+    "from removing it, and start the runner again."
+)
 _DISPLACED = (
     "Another start of the runner {name} has taken over its name, so this one ends. Give runners "
     "that are to live at the same time different names (--name)."

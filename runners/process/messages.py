@@ -125,10 +125,15 @@ class Beat(Message):
 
 @dataclass(frozen=True, slots=True)
 class Held(Message):
-    """The attempts that the runner works on, by id with the time of the last sign of life."""
+    """The attempts that the runner works on, by id with the time of the last sign of life.
+
+    ``lost`` are those to be ended as lost, with what to say of each: nothing of them is alive, and
+    no ``LossesStored`` has named them yet.
+    """
 
     attempts: dict[str, float]
     free: int
+    lost: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +160,24 @@ class Work(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Lost(Message):
-    """The slot of the attempt died and nothing of the job is alive: end the attempt as lost."""
+class LossesStored(Message):
+    """The attempts have ended in the database."""
 
-    attempt: str
-    message: str
+    attempts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Room(Message):
+    """The work folder lacks what the sentence says to prepare a job; "" when it lacks nothing."""
+
+    lack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(Message):
+    """The work folder is gone; the sentence says so, and what to do."""
+
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +196,20 @@ _CLASSES: dict[str, type[Message]] = {
         *(Idle, Took, Alive, Swept),
         *(Wake, Renewed, Order, Drain, Stop),
         *(Hint, Busy, Go),
-        *(Registered, Refused, Beat, Held, Leases, Orders, Work, Lost, Draining, Retire),
+        *(
+            Registered,
+            Refused,
+            Beat,
+            Held,
+            Leases,
+            Orders,
+            Work,
+            LossesStored,
+            Room,
+            Gone,
+            Draining,
+        ),
+        Retire,
     )
 }
 _FIELDS = {cls: tuple(field.name for field in fields(cls)) for cls in _CLASSES.values()}

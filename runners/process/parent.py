@@ -13,6 +13,7 @@ import selectors
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from runners.executor.zygote import ZygoteClient, ZygoteProcess
 from runners.process import guard
@@ -24,11 +25,13 @@ from runners.process.links import Link
 from runners.process.messages import (
     Beat,
     Draining,
+    Gone,
     Message,
     Refused,
     Registered,
     Retire,
 )
+from runners.process.places import name_registered
 from runners.process.plan import RunnerPlan
 from runners.process.signals import Signals
 from runners.process.slot import SlotFacts, run_slot
@@ -129,6 +132,7 @@ class Parent:
             return self._start_zygote()
         if role == HEART:
             self._beat_at = guard.now()
+            self._board.heart_anew()
             registered, draining = self._registered, self._board.draining
             return self._fork(role, lambda link: run_heart(link, self._plan, registered, draining))
         if role == DOORBELL:
@@ -194,6 +198,8 @@ class Parent:
                 self._begin_work(message)
             case Refused(sentence=sentence):
                 self._refused(sentence)
+            case Gone(sentence=sentence):
+                self._lost_its_folder(sentence)
             case Draining():
                 self._drain("A person asked this runner to drain.")
             case _:
@@ -203,6 +209,8 @@ class Parent:
         if self._phase is not Phase.REGISTERING:
             return
         self._registered = registered
+        with suppress(OSError):  # The next start then waits to see whether an older one is alive.
+            name_registered(self._plan.work_dir.parent, self._plan.name, self._plan.boot_id)
         know_site_mark(registered.site_mark)
         self._plan = dataclasses.replace(self._plan, queues=tuple(registered.queues))
         self._phase = Phase.ONLINE
@@ -215,6 +223,12 @@ class Parent:
             len(slots),
             self._plan.isolation.level,
         )
+
+    def _lost_its_folder(self, sentence: str) -> None:
+        if self._phase is Phase.ONLINE:
+            sys.stderr.write(f"{sentence}\n")
+            self._code = REFUSED
+            self._drain("The work folder is gone.")
 
     def _refused(self, sentence: str) -> None:
         sys.stderr.write(f"{sentence}\n")
@@ -279,5 +293,6 @@ class Parent:
         self._deadline = guard.now() + _LEAVE_S
         self._crew.dismiss_all()
         self._board.stop_slots()
+        self._board.tell_held()
         self._crew.tell(HEART, Retire())
         self._crew.send_signal(ZYGOTE, signal.SIGKILL)

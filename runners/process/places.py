@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +19,10 @@ from runners.executor import workspace
 from runners.process.leftovers import sweep_dead_runners
 from runners.process.locks import LOCKS, is_being_swept, locked, name_lock
 
+# Starts that did not get as far as their registration, of which a lock file tells; it then still
+# fits into one block of a disk.
+_MOST_STARTS = 100
+_MOST_BYTES = 4096
 _DYING_S = 2.0
 _LOOK_EVERY_S = 0.05
 
@@ -80,10 +84,11 @@ def own_place(work_dir: Path, name: str) -> Path:
     return own
 
 
-def take_name(work_dir: Path, name: str, boot_id: UUID) -> UUID | None:
+def take_name(work_dir: Path, name: str, boot_id: UUID) -> tuple[UUID, ...]:
     """Take this machine's lock on a runner's name, for as long as any process of it lives.
 
-    Returns the start of that runner that held it before, and is dead; None if there was none.
+    Returns the starts of that runner that held it before, and are dead: the last one that is known
+    to have registered, and those after it, which may have.
     Raises NoPlaceError if a runner of that name is alive on this machine; one that was killed a
     moment ago is given a moment to be gone.
     """
@@ -97,9 +102,26 @@ def take_name(work_dir: Path, name: str, boot_id: UUID) -> UUID | None:
                 "another name with --name."
             )
         time.sleep(_LOOK_EVERY_S)
-    previous = _uuid(os.pread(descriptor, 100, 0))
-    os.pwrite(descriptor, str(boot_id).encode(), 0)
+    previous = _starts(os.pread(descriptor, _MOST_BYTES, 0))
+    # Those in the middle are the least likely to have registered.
+    kept = (*previous[:1], *previous[1:][-_MOST_STARTS:], boot_id)
+    _write_starts(descriptor, kept)
     return previous
+
+
+def name_registered(work_dir: Path, name: str, boot_id: UUID) -> None:
+    """Note that the start which holds the name has registered: those before it do not matter."""
+    descriptor = name_lock(work_dir, name)
+    try:
+        _write_starts(descriptor, (boot_id,))
+    finally:
+        os.close(descriptor)
+
+
+def _write_starts(descriptor: int, starts: Sequence[UUID]) -> None:
+    text = "".join(f"{start}\n" for start in starts).encode()
+    os.pwrite(descriptor, text, 0)
+    os.ftruncate(descriptor, len(text))
 
 
 def remove_place(work_dir: Path, name: str) -> bool:
@@ -121,8 +143,8 @@ def remove_place(work_dir: Path, name: str) -> bool:
     return True
 
 
-def _uuid(text: bytes) -> UUID | None:
+def _starts(text: bytes) -> tuple[UUID, ...]:
     try:
-        return UUID(text.decode().strip())
+        return tuple(UUID(line) for line in text.decode().split())
     except ValueError:
-        return None
+        return ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from runners.executor.room import lack_of
 from runners.executor.shapes import Isolation
 
 
@@ -24,16 +25,17 @@ class RunnerPlan:
     """The facts of one start of a runner.
 
     No ``queues`` stand for the site's default queue, until the runner is registered.
-    ``previous_boot`` is the start before this one if it is known to be dead: it ran on this
-    machine and held the lock that this one holds now. ``isolation`` is the level with what it
-    needs but for the slot's user. ``work_dir`` is this runner's alone. ``times`` are seconds by
+    ``dead_boots`` are starts before this one that are known to be dead: they ran on this machine
+    and held the lock that this one holds now. ``isolation`` is the level with what it
+    needs but for the slot's user. ``work_dir`` is this runner's alone; with less than
+    ``least_bytes`` or ``least_files`` free there, no job is claimed. ``times`` are seconds by
     name, see ``settings.CONVEYOR_TIMES``.
     """
 
     name: str
     host: str
     boot_id: UUID
-    previous_boot: UUID | None
+    dead_boots: tuple[UUID, ...]
     queues: tuple[str, ...]
     slots: tuple[SlotPlace, ...]
     isolation: Isolation
@@ -42,6 +44,15 @@ class RunnerPlan:
     job_path: str
     drain_limit_s: float
     times: Mapping[str, float]
+    least_bytes: int = 0
+    least_files: int = 0
+
+    def lack_of_room(self) -> str:
+        """Return what the work folder lacks for another job, or "".
+
+        Raises FileNotFoundError when it is gone.
+        """
+        return lack_of(self.work_dir, least_bytes=self.least_bytes, least_files=self.least_files)
 
     def isolation_of(self, place: SlotPlace) -> Isolation:
         """Return the isolation of a slot's jobs."""

@@ -163,10 +163,18 @@ class Slot:
 
     # --- Claims -----------------------------------------------------------------------------------
     def _claim(self, named: UUID | None) -> Claim | None:
-        if self._line.draining or not self._clean:
+        if not self._may_claim():
             return None
         claim = self._claim_one(named) if named is not None else None
         return claim or self._claim_one(None)
+
+    def _may_claim(self) -> bool:
+        if self._line.draining or not self._clean:
+            return False
+        try:
+            return not self._plan.lack_of_room()
+        except FileNotFoundError:
+            return False
 
     def _claim_one(self, job_run_id: UUID | None) -> Claim | None:
         nonce = uuid7()
@@ -180,7 +188,7 @@ class Slot:
         return None
 
     def _next_claim(self) -> NextClaim | None:
-        if self._line.draining or not self._clean:
+        if not self._may_claim():
             return None
         return NextClaim(runner=self._runner, queues=self._plan.queues, nonce=uuid7())
 

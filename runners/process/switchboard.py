@@ -17,11 +17,12 @@ from runners.process.messages import (
     Hint,
     Idle,
     Leases,
-    Lost,
+    LossesStored,
     Message,
     Order,
     Orders,
     Renewed,
+    Room,
     Stop,
     Swept,
     Took,
@@ -55,11 +56,13 @@ class Switchboard:
     def __init__(self, slots: int, tell: Tell, clock: Callable[[], float]) -> None:
         self.board = Board(slots)
         self.draining = False
+        self.lacks_room = False
         self.changed = True
         self.finds_without_hint = 0
         self._tell = tell
         self._clock = clock
         self._doorbell_waits = False
+        self._lost: dict[str, str] = {}
 
     def hear(self, role: str, message: Message) -> None:
         """Act on a message of a child."""
@@ -68,28 +71,29 @@ class Switchboard:
                 self._hear_slot(slot_number(role), message)
             case Hint(job_run=job_run):
                 self._hint(job_run)
-            case Work(count=count):
-                self._work(count)
-            case Leases(attempts=attempts, at=at):
-                for attempt in attempts:
-                    self._pass_on(attempt, Renewed(attempt, at))
-            case Orders(attempts=attempts, what=what):
-                for attempt, by in attempts.items():
-                    self._pass_on(attempt, Order(attempt, what, by))
+            case Room(lack=lack):
+                self.lacks_room, self.changed = bool(lack), True
+                self._release_doorbell()
+            case Work() | LossesStored() | Leases() | Orders():
+                self._hear_heart(message)
             case _:
                 raise ValueError(f"The {role} has no business to say {message!r}.")
 
     def tell_held(self) -> None:
-        """Tell the heart which attempts are worked on, if that has changed."""
+        """Tell the heart which attempts are worked on or lost, if that has changed."""
         if self.changed:
             self.changed = False
-            free = 0 if self.draining else self.board.free
-            self._tell(HEART, Held(self.board.held(), free))
+            free = self.board.free if self._claims else 0
+            self._tell(HEART, Held(self.board.held(), free, dict(self._lost)))
 
     def slot_gone(self, number: int) -> str | None:
         """Note that a slot's process died; return the attempt that it leaves behind."""
         self.changed = True
         return self.board.died(number)
+
+    def heart_anew(self) -> None:
+        """Note that another heart starts, which is to be told everything."""
+        self.changed = True
 
     def doorbell_gone(self) -> None:
         """Note that the doorbell died; its successor asks anew."""
@@ -135,26 +139,44 @@ class Switchboard:
             case Alive(attempt=attempt):
                 self.board.alive(number, attempt, self._clock())
             case Swept(attempt=attempt) if self.board.swept(number, attempt):
-                self._tell(HEART, Lost(attempt, "The process that ran the job died."))
+                self._lost[attempt] = "The process that ran the job died."
             case _:
                 pass
+
+    def _hear_heart(self, message: Work | LossesStored | Leases | Orders) -> None:
+        match message:
+            case Work(count=count):
+                self._work(count)
+            case LossesStored(attempts=ended):
+                for attempt in ended:
+                    self._lost.pop(attempt, None)
+            case Leases(attempts=attempts, at=at):
+                for attempt in attempts:
+                    self._pass_on(attempt, Renewed(attempt, at))
+            case Orders(attempts=attempts, what=what):
+                for attempt, by in attempts.items():
+                    self._pass_on(attempt, Order(attempt, what, by))
+
+    @property
+    def _claims(self) -> bool:
+        return not self.draining and not self.lacks_room
 
     def _hint(self, job_run: str) -> None:
         self._doorbell_waits = True
         self.finds_without_hint = 0
-        if self.draining or not self._wake_one(job_run):
+        if not self._claims or not self._wake_one(job_run):
             self._tell(DOORBELL, Busy())
         self._release_doorbell()
 
     def _release_doorbell(self) -> None:
-        if self._doorbell_waits and self.board.free and not self.draining:
+        if self._doorbell_waits and self.board.free and self._claims:
             self._doorbell_waits = False
             self._tell(DOORBELL, Go())
 
     def _work(self, count: int) -> None:
         self.finds_without_hint += 1
         for _ in range(count):
-            if self.draining or not self._wake_one(None):
+            if not self._claims or not self._wake_one(None):
                 return
 
     def _wake_one(self, job_run: str | None) -> bool:

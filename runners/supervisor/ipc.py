@@ -1,4 +1,7 @@
-"""What a user keeps in the kernel without any process: System V objects and keys."""
+"""What a user keeps in the kernel without any process: System V objects and keys.
+
+Objects are found here only where jobs could not have an IPC namespace of their own.
+"""
 
 from __future__ import annotations
 

@@ -36,11 +36,19 @@ _MOUNT_ATTR_NODEV = 0x4
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _IPC_RMID = 0
+# Of keys, from linux/keyctl.h.
+_KEYCTL_JOIN_SESSION = 1
 _KEYCTL_CLEAR = 7
+_KEYCTL_LINK = 8
+_KEYCTL_GET_PERSISTENT = 22
+_PROCESS_KEYRING = -2
 _USER_KEYRING = -4
+_USER_SESSION_KEYRING = -5
+_OWN_USER = -1
 # Calls that the C library has no function for; mount_setattr has one number everywhere.
 _SYS_MOUNT_SETATTR = 442
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
+_KEYCTL = _SYS_KEYCTL.get(os.uname().machine)
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _CLOCK_BOOTTIME = 7
 _TFD_TIMER_ABSTIME = 1
@@ -70,6 +78,27 @@ DIE_WITH_PARENT: tuple[str, Callable[..., object], tuple[Any, ...]] = (
     "die with its parent",
     _libc.prctl,
     (PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0),
+)
+#: Steps that give a process an empty session keyring, made by its present user and its own to use.
+#: They cannot fail: a kernel without keys, or a container that refuses these calls, has none for
+#: the job either.
+OWN_SESSION_KEYRING: tuple[tuple[str, Callable[..., object], tuple[Any, ...]], ...] = (
+    ()
+    if _KEYCTL is None
+    else (
+        (
+            "have a session keyring of its own",
+            _libc.syscall,
+            tuple(ctypes.c_long(each) for each in (_KEYCTL, _KEYCTL_JOIN_SESSION, 0)),
+        ),
+    )
+)
+#: A step that gives a process message queues, semaphores and shared memory of its own, which go
+#: with its last process. It cannot fail: where it is refused, the machine's are used.
+OWN_IPC: tuple[str, Callable[..., object], tuple[Any, ...]] = (
+    "have message queues of its own",
+    _libc.unshare,
+    (CLONE_NEWIPC,),
 )
 
 
@@ -141,11 +170,27 @@ def remove_object(kind: str, number: int) -> None:
         getattr(_libc, f"{kind}ctl")(number, _IPC_RMID, None)
 
 
+def _keyctl(operation: int, first: int, second: int = 0) -> int:
+    """Make a call about keys; return its result, -1 where the kernel keeps none or refuses."""
+    if _KEYCTL is None:
+        return -1
+    arguments = (ctypes.c_long(each) for each in (_KEYCTL, operation, first, second))
+    return int(_libc.syscall(*arguments))
+
+
 def clear_user_keys() -> None:
-    """Clear the keyring of the calling process' user, if the kernel keeps keys."""
-    number = _SYS_KEYCTL.get(os.uname().machine)
-    if number is not None:
-        _libc.syscall(number, _KEYCTL_CLEAR, _USER_KEYRING)
+    """Clear all keyrings of the calling process' user that live longer than its processes.
+
+    Those are its keyring, its session's and its persistent one. The caller must be a process that
+    ends soon: its own keyring holds the persistent one afterwards.
+    """
+    _keyctl(_KEYCTL_CLEAR, _USER_KEYRING)
+    _keyctl(_KEYCTL_CLEAR, _USER_SESSION_KEYRING)
+    # As the kernel makes it.
+    _keyctl(_KEYCTL_LINK, _USER_KEYRING, _USER_SESSION_KEYRING)
+    persistent = _keyctl(_KEYCTL_GET_PERSISTENT, _OWN_USER, _PROCESS_KEYRING)
+    if persistent >= 0:
+        _keyctl(_KEYCTL_CLEAR, persistent)
 
 
 def boot_now() -> float:

@@ -33,7 +33,8 @@ class Stage(NamedTuple):
     ``limits`` are names of ``_LIMITS`` with their values. ``wrappers`` counts the sandbox
     processes above the program, which are not asked to end. ``mounts`` are all that is there in a
     sandbox of the supervisor's own; None: no such sandbox. ``accounts`` is a folder whose files lie
-    over the machine's accounts, if the supervisor may do that.
+    over the machine's accounts, if the supervisor may do that. ``own_ipc`` gives it message queues,
+    semaphores and shared memory of its own, if the supervisor may do that.
     """
 
     argv: tuple[str, ...]
@@ -50,6 +51,7 @@ class Stage(NamedTuple):
     wrappers: int = 0
     mounts: tuple[Mount, ...] | None = None
     accounts: str = ""
+    own_ipc: bool = False
 
     def to_wire(self) -> dict[str, Any]:
         """Return the fields as JSON can carry them."""
@@ -97,6 +99,9 @@ def start(stage: Stage, kill_first: kernel.KillFirst, *, stdout: int, stderr: in
     before = (
         *_keep_only(stdout, stderr, told),
         ("lead a session", os.setsid, ()),
+        # While it is root, whose keys no job can use up.
+        *kernel.OWN_SESSION_KEYRING,
+        *((kernel.OWN_IPC,) if stage.own_ipc else ()),
         *_limit(stage.limits),
         *_take_identity(stage),
         # After the change of user, which clears it.

@@ -19,7 +19,8 @@ Orders, each a message of one key:
 The answers to ``run`` are ``{"begun": number}`` if the stage is still running after those seconds,
 which saves both sides the message of a short one, and, when the stage's whole tree is dead,
 ``{"ended": {"number", "code", "signal", "reason", "message"}}``. ``reason`` is exited, timed-out,
-silence, slot-lost, zygote-lost, cannot-start, or the one given with ``kill``.
+silence, slot-lost, zygote-lost, cannot-start, or the one given with ``kill``. ``message`` says why
+it could not start, or how many seconds of silence there had been.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class _Running:
         self.tell_begun_at: float | None = now + begun_after_s
         self.times_out_at = now + stage.timeout_s
         self.reason = ""
+        self.silent_s = 0.0
         self.kill_at: float | None = None
         self.statuses: dict[int, int] = {}
 
@@ -86,7 +88,7 @@ class Supervisor:
         self._running: _Running | None = None
         self._over = False
         self._poll = select.poll()
-        # In this order they are heard: what ends everything, then what could begin something.
+        # In this order they are handled: what ends everything, then what could begin something.
         for descriptor in (zygote, self._timer.fd, control.fileno()):
             self._poll.register(descriptor, select.POLLIN)
 
@@ -112,9 +114,20 @@ class Supervisor:
         elif descriptor == self._zygote:
             self._give_up("zygote-lost")
         elif descriptor == self._timer.fd:
+            self._catch_up()
             self._check_deadlines()
 
     # Orders
+
+    def _catch_up(self) -> None:
+        """Take note of all that came before now: this process may have stood still.
+
+        A stage that has ended was not ended by a deadline, and ticks that lie unread were sent.
+        """
+        if self._running and _events_of(self._running.started.pinned):
+            self._end_stage()
+        while not self._over and (events := _events_of(self._control.fileno())):
+            self._handle(self._control.fileno(), events)
 
     def _obey(self) -> None:
         received = wire.receive(self._control)
@@ -155,7 +168,7 @@ class Supervisor:
         if not self._armed:
             # The order may have lain unread while this process, or the machine, stood still.
             self._over = True
-            self._tell_end(details["number"], "silence")
+            self._tell_end(details["number"], "silence", message=_in_seconds(self._silent_s()))
             return
         stage = Stage.from_wire(details["stage"])
         self._accounts.show(stage.accounts)
@@ -196,6 +209,9 @@ class Supervisor:
         elif now >= running.times_out_at:
             self._ask_to_end("timed-out", running.stage.grace_s)
 
+    def _silent_s(self) -> float:
+        return kernel.boot_now() - self._ticked_at
+
     def _ask_to_end(self, reason: str, grace_s: float) -> None:
         """Send TERM to the job's own processes and set the time of KILL; silence is the strongest.
 
@@ -206,6 +222,7 @@ class Supervisor:
             return
         if not running.reason or reason == "silence":
             running.reason = reason
+            running.silent_s = self._silent_s()
         kill_at = kernel.boot_now() + grace_s
         running.kill_at = kill_at if running.kill_at is None else min(running.kill_at, kill_at)
         family = descendants_of(os.getpid(), below=running.stage.wrappers)
@@ -237,6 +254,7 @@ class Supervisor:
         self._over = True
         if self._running:
             self._running.reason = reason
+            self._running.silent_s = self._silent_s()
             self._kill_stage(self._running)
 
     def _destroy(self) -> None:
@@ -252,6 +270,8 @@ class Supervisor:
         message = running.started.why_not()
         code = os.waitstatus_to_exitcode(running.statuses[running.started.pid])
         reason = running.reason or ("cannot-start" if message else "exited")
+        if reason == "silence":
+            message = _in_seconds(running.silent_s)
         self._tell_end(running.number, reason, code=code, message=message)
 
     def _tell_end(
@@ -269,3 +289,14 @@ class Supervisor:
     def _tell(self, message: Mapping[str, Any]) -> None:
         with suppress(OSError):  # The end of the slot is seen by its socket.
             wire.send(self._control, message)
+
+
+def _events_of(descriptor: int) -> int:
+    """Return what poll(2) reports of a descriptor now, 0 for nothing."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return next((events for _descriptor, events in waiting.poll(0)), 0)
+
+
+def _in_seconds(seconds: float) -> str:
+    return f"{round(seconds, 0 if seconds >= 10 else 1):g}"

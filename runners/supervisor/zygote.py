@@ -124,9 +124,12 @@ def _heed_not(_number: int, _frame: object) -> None:
 def main(listener: int, runner: int) -> None:
     """Serve on the listening socket of that descriptor for the runner of that process id."""
     os.chdir("/")
-    # What jobs inherit: they can read nothing from 0, and make files for themselves alone.
+    # What jobs inherit: they can read nothing from 0, and others may read the files in the packages
+    # that they make. Nobody else may enter the folder of their attempt.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.umask(0o077)
+    os.umask(0o022)
+    for _step, call, arguments in kernel.OWN_SESSION_KEYRING:
+        call(*arguments)
     os.closerange(3, listener)
     os.closerange(listener + 1, os.sysconf("SC_OPEN_MAX"))
     if os.getppid() != runner:

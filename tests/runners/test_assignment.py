@@ -43,7 +43,7 @@ def bench(tmp_path: Path) -> Iterator[Workbench]:
         name="one",
         host="here",
         boot_id=uuid4(),
-        previous_boot=None,
+        dead_boots=(),
         queues=("default",),
         slots=(SlotPlace(0, 64000),),
         isolation=Isolation("uid", 64000, 64000),

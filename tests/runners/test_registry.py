@@ -42,8 +42,8 @@ def described(name: str = "one") -> RunnerDescription:
 
 def test_a_new_runner_gets_a_row_and_registering_again_changes_nothing() -> None:
     description = described()
-    runner_id = register_runner(description, dead_boot=None)
-    assert register_runner(description, dead_boot=None) == runner_id
+    runner_id = register_runner(description)
+    assert register_runner(description) == runner_id
     row = Runner.objects.get()
     assert (row.id, row.boot_id, row.said) == (runner_id, description.boot_id, "online")
 
@@ -51,7 +51,7 @@ def test_a_new_runner_gets_a_row_and_registering_again_changes_nothing() -> None
 def test_a_name_is_refused_while_its_runner_is_heard_of() -> None:
     other = a_runner("one", host="there")
     with pytest.raises(RunnerNameTakenError, match=r"runs on there; .* --name") as refused:
-        register_runner(described(), dead_boot=None)
+        register_runner(described())
     assert refused.value.heard_at == other.heartbeat_at
     other.refresh_from_db()
     assert other.host == "there"
@@ -64,9 +64,9 @@ def test_a_name_is_taken_over_from_a_runner_that_is_gone(why: str) -> None:
         Runner.objects.update(heartbeat_at=timezone.now() - LONG_AGO)
     elif why == "left":
         retire_runner(other.id, other.boot_id)
-    dead = other.boot_id if why == "known to be dead" else None
+    dead = other.boot_id if why == "known to be dead" else uuid4()
     description = described()
-    assert register_runner(description, dead_boot=dead) == other.id
+    assert register_runner(description, dead_boots=[uuid4(), dead]) == other.id
     other.refresh_from_db()
     assert (other.boot_id, other.said) == (description.boot_id, "online")
     assert other.drain_requested_at is None
@@ -74,8 +74,8 @@ def test_a_name_is_taken_over_from_a_runner_that_is_gone(why: str) -> None:
 
 def test_a_start_that_was_displaced_is_told_and_changes_nothing() -> None:
     old = described()
-    runner_id = register_runner(old, dead_boot=None)
-    register_runner(described(), dead_boot=old.boot_id)
+    runner_id = register_runner(old)
+    register_runner(described(), dead_boots=[old.boot_id])
     assert not beat(runner_id, old.boot_id, draining=True).ours
     retire_runner(runner_id, old.boot_id)
     assert Runner.objects.get().said == "online"
@@ -83,7 +83,7 @@ def test_a_start_that_was_displaced_is_told_and_changes_nothing() -> None:
 
 def test_a_heartbeat_carries_the_wish_to_drain_back() -> None:
     description = described()
-    runner_id = register_runner(description, dead_boot=None)
+    runner_id = register_runner(description)
     assert not beat(runner_id, description.boot_id, draining=False).drain
     request_drain(Runner.objects.get())
     answer = beat(runner_id, description.boot_id, draining=True)

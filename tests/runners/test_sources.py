@@ -43,7 +43,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         name="one",
         host="here",
         boot_id=uuid4(),
-        previous_boot=None,
+        dead_boots=(),
         queues=("default",),
         slots=(SlotPlace(0, None),),
         isolation=Isolation("none"),

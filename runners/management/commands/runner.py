@@ -114,7 +114,7 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
     boot_id = uuid4()
     folder = work_dir()
     prepare_places(folder)
-    previous_boot = take_name(folder, name, boot_id)
+    dead_boots = take_name(folder, name, boot_id)
     own = own_place(folder, name)
     uids = options["job_uids"] if os.geteuid() == 0 else None
     slots = choose_slots(folder, options["slots"], uids)
@@ -126,7 +126,7 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
         name=name,
         host=host,
         boot_id=boot_id,
-        previous_boot=previous_boot,
+        dead_boots=dead_boots,
         queues=options["queues"],
         slots=slots,
         isolation=isolation,
@@ -135,6 +135,8 @@ def make_plan(options: dict[str, Any]) -> RunnerPlan:
         job_path=path,
         drain_limit_s=options["drain_limit"],
         times=settings.CONVEYOR_TIMES,
+        least_bytes=settings.CONVEYOR_LEAST_FREE_MIB * 2**20,
+        least_files=settings.CONVEYOR_LEAST_FREE_FILES,
     )
 
 

@@ -25,8 +25,8 @@ from runners.executor.zygote import ZygoteClient
 from runners.supervisor.kernel import boot_now
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-# No other test run on this machine takes the same user.
-JOB_UID = 200_000 + os.getpid()
+# No other test run on this machine takes the same user, nor one of the 19 after it.
+JOB_UID = 100_000_000 + 20 * os.getpid()
 QUICK = Timing(silence_term_s=20, silence_kill_s=25, grace_s=0.5, orders_s=0.05)
 _tokens = itertools.count(1)
 

@@ -69,6 +69,15 @@ def test_the_exact_commit_is_checked_out(lab_of_each_level: Lab, mirror: Mirror)
         assert f"Checked out commit {commit}." in lab.reporter.text("control")
 
 
+def test_checked_out_files_are_readable_by_all(lab_of_each_level: Lab, mirror: Mirror) -> None:
+    lab = lab_of_each_level
+    (mirror.source / "folder").mkdir()
+    commit = mirror.commit("folder/file", "text")
+    mirror.git("push", "-q", str(mirror.path), "main")
+    lab.run("stat -c %a . README folder folder/file", checkout=mirror.checkout(commit))
+    assert lab.reporter.text("stdout").split() == ["755", "644", "755", "644"]
+
+
 def test_the_workspace_does_not_know_the_mirror(lab: Lab, mirror: Mirror) -> None:
     script = (
         "git status --short; git remote; git log --format=%s; env | grep -i mirror || :;"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ def test_a_job_dies_when_renewals_fail_though_its_slot_lives(lab_of_each_level: 
         f"trap '' TERM; sleep {token}; sleep {token}", timing=timing, post_run="echo after"
     )
     assert (result.outcome, result.reason) == ("errored", "runner-lost")
-    assert "was not renewed for 0.6 s" in result.message
+    assert re.search(r"was not renewed for \d[.\d]* s, so the job was ended", result.message)
     assert sleepers(token) == []
     assert "after" not in lab.reporter.text("stdout")
 
@@ -275,7 +276,7 @@ def test_limits_hold_in_the_job(lab: Lab) -> None:
     lab.run("ulimit -n; ulimit -c; ulimit -f; umask; cat; tty || :")
     shown = lab.reporter.text("stdout").split()
     assert int(shown[0]) <= 65536
-    assert (shown[1], shown[3]) == ("0", "0077")
+    assert (shown[1], shown[3]) == ("0", "0022")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: jobs with a user of their own")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import uuid
 from pathlib import Path
@@ -39,15 +40,21 @@ def as_nobody(code: str, folder: Path) -> None:
 def test_every_attempt_has_a_fresh_private_workspace(lab_of_each_level: Lab) -> None:
     lab = lab_of_each_level
     script = (
-        'stat -c "%a" . "$HOME" "$TMPDIR" ..; ls -A . "$HOME"; echo x > "$HOME/mark"; echo x > mark'
+        'stat -c "%a" . "$HOME" "$TMPDIR"; ls -A . "$HOME"; echo x > "$HOME/mark"; echo x > mark'
     )
     first = lab.run(script)
     shown = lab.reporter.text("stdout")
     lab.reporter.chunks.clear()
     second = lab.run(script)
     assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
-    assert shown.split()[:4] == ["700"] * 4
+    assert shown.split()[:3] == ["755", "700", "700"]
     assert "mark" not in lab.reporter.text("stdout")
+
+
+def test_folder_of_an_attempt_is_closed_to_others(work_dir: Path) -> None:
+    workspace = Workspace(work_dir, str(uuid.uuid4()), uid=None, gid=None)
+    assert stat.S_IMODE(workspace.path.stat().st_mode) == 0o700
+    workspace.remove()
 
 
 def test_a_workspace_of_any_shape_is_removed(lab: Lab) -> None:

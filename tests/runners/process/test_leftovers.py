@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -23,7 +24,7 @@ from tests.waiting import at_once, until
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has users for jobs")
 
 #: No other test run on this machine takes the same.
-UID = 300_000 + 10 * os.getpid()
+UID = 300_000_000 + 10 * os.getpid()
 UIDS = f"{UID}-{UID + 3}"
 
 LEAVE = 'echo secret > "$HOME/left"; echo "$HOME/left"; sleep 60'
@@ -52,6 +53,21 @@ def own_records() -> Iterator[None]:
 def work_dir(folder: Path) -> Path:
     prepare_places(folder / "work")
     return folder / "work"
+
+
+@pytest.fixture
+def kept() -> Iterator[Path]:
+    """Give a folder of the first user in a folder of all, which is a mount and so cannot go."""
+    folder = Path(tempfile.mkdtemp(prefix="conveyor-test-", dir="/tmp"))
+    try:
+        if subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=False).returncode:
+            pytest.skip("nothing can be mounted here")
+        os.chown(folder, UID, UID)
+        yield folder
+    finally:
+        if folder.is_mount():
+            subprocess.run(["umount", folder], check=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Holder:
@@ -166,22 +182,16 @@ def test_a_slot_goes_on_once_what_a_job_left_is_out_of_reach(site: Site) -> None
 
 @needs_root
 @pytest.mark.processes
-def test_a_slot_whose_user_keeps_files_in_a_folder_of_all_takes_no_job(site: Site) -> None:
-    kept = Path("/tmp") / f"kept-{UID}"
-    kept.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "none", kept], check=False).returncode:
-        kept.rmdir()
-        pytest.skip("nothing can be mounted here")
-    try:
-        os.chown(kept, UID, UID)
-        runner = site.start_runner("--job-uids", f"{UID}-{UID + 1}")
-        until(lambda: "The slot takes no job" in runner.said, "a slot tells that it takes none")
-        rows = site.queue_jobs(*["id -u"] * 4)
-        site.ended(*rows)
-        assert {site.log(row) for row in rows} == {f"{UID + 1}\n"}
-    finally:
-        subprocess.run(["umount", kept], check=True)
-        os.chown(kept, UID, UID)
+def test_a_slot_whose_user_keeps_files_in_a_folder_of_all_takes_no_job(
+    site: Site, kept: Path
+) -> None:
+    runner = site.start_runner("--job-uids", f"{UID}-{UID + 1}")
+    until(lambda: "The slot takes no job" in runner.said, "a slot tells that it takes none")
+    rows = site.queue_jobs(*["id -u"] * 4)
+    site.ended(*rows)
+    assert {site.log(row) for row in rows} == {f"{UID + 1}\n"}
+    subprocess.run(["umount", kept], check=True)
+    os.chown(kept, UID, UID)
     until(lambda: not kept.exists(), "the slot removes it once that is possible")
     runner.ready()
 
@@ -298,11 +308,12 @@ def test_a_runner_waits_for_its_name_while_another_sweeps_what_it_left(work_dir:
             sweeper.wait(3)
         sweeper.communicate()
 
-    def start() -> UUID | None:
+    def start() -> tuple[UUID, ...]:
         return take_name(work_dir, "one", boot_id)
 
     _, previous = at_once(end_late, start)
-    assert isinstance(previous, UUID)
+    assert isinstance(previous, tuple)
+    assert len(previous) == 1
 
 
 def choose_slots_and_die(work_dir: Path, uid: int) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from runners.errors import NoPlaceError
-from runners.process.places import prepare_places, remove_place, take_name
+from runners.process.places import name_registered, prepare_places, remove_place, take_name
 from runners.process.users import JOB_UIDS, choose_slots
 from tests.own_database import REPOSITORY
 from tests.waiting import until
@@ -79,14 +79,23 @@ def test_the_place_of_a_runner_is_removed_once_it_has_ended(work_dir: Path, hold
 def test_a_name_belongs_to_one_living_runner_of_a_machine(work_dir: Path, holder: Holder) -> None:
     with pytest.raises(NoPlaceError, match="A runner named one runs on this machine already"):
         take_name(work_dir, "one", uuid4())
-    assert take_name(work_dir, "another", uuid4()) is None
+    assert take_name(work_dir, "another", uuid4()) == ()
 
 
 def test_the_next_holder_of_a_name_learns_which_start_died(
     work_dir: Path, holder: Holder, boot_id: UUID
 ) -> None:
     holder.kill()
-    assert take_name(work_dir, "one", uuid4()) == boot_id
+    assert take_name(work_dir, "one", uuid4()) == (boot_id,)
+
+
+def test_dead_starts_are_known_back_to_the_last_that_registered(work_dir: Path) -> None:
+    starts = [uuid4() for _ in range(4)]
+    for start in starts:
+        Holder(work_dir, start).kill()
+        if start == starts[1]:
+            name_registered(work_dir, "one", start)
+    assert take_name(work_dir, "one", uuid4()) == tuple(starts[1:])
 
 
 def test_slots_without_users_of_their_own_have_none(work_dir: Path) -> None:

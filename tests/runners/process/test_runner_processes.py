@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from uuid import UUID
@@ -11,6 +13,7 @@ import pytest
 from runners.models import Runner
 from runners.protocol import PROTOCOL
 from runs.models import Attempt
+from tests.own_database import REPOSITORY
 from tests.queue_server import QueueServer
 from tests.runners.process.living import (
     CHILDREN,
@@ -123,6 +126,20 @@ def test_a_job_goes_on_when_the_heart_or_the_doorbell_is_killed(site: Site, vict
     runner.ready()
 
 
+def test_loss_is_stored_though_the_heart_dies_too(site: Site) -> None:
+    runner = site.runner()
+    row = site.queue_jobs(STUBBORN)[0]
+    attempt = site.running(row)
+    runner.signal(signal.SIGSTOP, "heart")
+    runner.signal(signal.SIGKILL, "slot1")
+    until(lambda: nothing_left(site, attempt), "nothing is left of the job")
+    # By then the slot has said so: of two jobs one is its own.
+    site.ended(*site.queue_jobs("sleep 1", "sleep 1"))
+    runner.signal(signal.SIGKILL, "heart")
+    [ended] = site.ended(row)
+    assert (ended.reason, ended.message) == ("runner-lost", "The process that ran the job died.")
+
+
 def test_nothing_lives_on_when_the_parent_is_killed_and_its_next_start_ends_the_attempt(
     site: Site,
 ) -> None:
@@ -138,6 +155,18 @@ def test_nothing_lives_on_when_the_parent_is_killed_and_its_next_start_ends_the_
     assert (ended.state, ended.reason) == ("errored", "runner-lost")
     assert nothing_left(site, attempt)
     assert site.ended(*site.queue_jobs("true"))[0].state == "succeeded"
+
+
+def test_start_that_never_registered_keeps_no_other_waiting(site: Site) -> None:
+    killed = site.runner("--name", "one")
+    killed.signal(signal.SIGKILL)
+    killed.wait()
+    code = (
+        "import sys, uuid; from pathlib import Path; from runners.process.places import take_name\n"
+        "take_name(Path(sys.argv[1]), 'one', uuid.uuid4())\n"
+    )
+    subprocess.run([sys.executable, "-c", code, site.work_dir], cwd=REPOSITORY, check=True)
+    assert "Waiting to see whether it is alive" not in site.runner("--name", "one").said
 
 
 def test_a_draining_runner_ends_its_jobs_and_claims_no_other(site: Site) -> None:

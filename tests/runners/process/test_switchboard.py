@@ -11,7 +11,7 @@ from runners.process.messages import (
     Hint,
     Idle,
     Leases,
-    Lost,
+    LossesStored,
     Message,
     Order,
     Orders,
@@ -23,6 +23,9 @@ from runners.process.messages import (
     Work,
     decode,
     encode,
+)
+from runners.process.messages import (
+    Room as Space,
 )
 from runners.process.switchboard import DEAF_AFTER, Switchboard
 
@@ -44,6 +47,16 @@ class Room:
         return self.told
 
 
+def losses(room: Room) -> list[str]:
+    """Return the attempts that the heart is told are lost."""
+    room.told = []
+    room.board.tell_held()
+    [(role, message)] = room.told
+    assert isinstance(message, Held)
+    assert role == "heart"
+    return list(message.lost)
+
+
 @pytest.fixture
 def room() -> Room:
     room = Room()
@@ -56,13 +69,24 @@ def test_every_message_survives_the_wire() -> None:
     for message in (
         Wake(None),
         Wake("a"),
-        Held({"a": 1.5}, 2),
+        Held({"a": 1.5}, 2, {"b": "gone\n"}),
         Leases(["a", "b"], 3.25),
         Order("a", "cancel"),
-        Lost("a", "gone\n"),
+        LossesStored(["a"]),
         Idle(),
     ):
         assert decode(encode(message)) == message
+
+
+def test_runner_without_room_gives_hints_back(room: Room) -> None:
+    room.hear("heart", Space("Only 1 MiB is free."))
+    assert room.hear("heart", Work(2)) == []
+    assert room.hear("doorbell", Hint("job")) == [("doorbell", Busy())]
+    room.told = []
+    room.board.tell_held()
+    assert room.told == [("heart", Held({}, 0, {}))]
+    assert room.hear("heart", Space("")) == [("doorbell", Go())]
+    assert room.hear("heart", Work(1)) == [("slot 1", Wake(None))]
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'["Nothing"]', b'["Wake"]', b'["Idle",1]'])
@@ -113,7 +137,7 @@ def test_signs_of_life_carry_the_time_at_which_they_came(room: Room) -> None:
     room.told = []
     room.board.tell_held()
     room.board.tell_held()
-    assert room.told == [("heart", Held({"a": 105.0}, 1))]
+    assert room.told == [("heart", Held({"a": 105.0}, 1, {}))]
 
 
 def test_an_attempt_is_told_lost_only_after_its_slot_was_swept(room: Room) -> None:
@@ -121,10 +145,22 @@ def test_an_attempt_is_told_lost_only_after_its_slot_was_swept(room: Room) -> No
     assert room.board.slot_gone(0) == "a"
     assert not room.board.board.at_rest
     assert room.hear("slot 2", Swept("a")) == []
-    told = room.hear("slot 1", Swept("a"))
-    assert [(role, type(message)) for role, message in told] == [("heart", Lost)]
-    assert room.hear("slot 1", Swept("a")) == []
+    assert losses(room) == []
+    room.hear("slot 1", Swept("a"))
+    assert losses(room) == ["a"]
     assert room.board.board.at_rest
+
+
+def test_loss_is_told_to_each_heart_until_it_is_stored(room: Room) -> None:
+    room.hear("slot 1", Took("a", "one"))
+    room.board.slot_gone(0)
+    room.hear("slot 1", Swept("a"))
+    for _heart in range(2):
+        room.board.heart_anew()
+        assert losses(room) == ["a"]
+    room.hear("heart", LossesStored(["a"]))
+    room.board.heart_anew()
+    assert losses(room) == []
 
 
 def test_a_draining_runner_wakes_no_slot(room: Room) -> None:
@@ -135,7 +171,7 @@ def test_a_draining_runner_wakes_no_slot(room: Room) -> None:
     assert room.hear("doorbell", Hint("job")) == [("doorbell", Busy())]
     room.told = []
     room.board.tell_held()
-    assert room.told == [("heart", Held({}, 0))]
+    assert room.told == [("heart", Held({}, 0, {}))]
 
 
 def test_a_slot_that_says_nothing_is_found(room: Room) -> None:

@@ -113,7 +113,7 @@ def test_nothing_of_an_attempt_reaches_the_next_one(keeping: Lab) -> None:
         text = keeping.reporter.text("stdout")
         seen.append([line for line in text.splitlines() if str(keeping.work_dir) not in line])
     assert seen[0] == seen[1]
-    assert "0077" in seen[0]
+    assert "0022" in seen[0]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to look into a supervisor")
@@ -258,3 +258,29 @@ def test_a_supervisor_that_was_not_armed_runs_nothing(
         assert wire.receive(control) is None
         control.close()
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("script", ["exit 0", "until [ -e {go} ]; do sleep 0.05; done"])
+def test_supervisor_that_stood_still_reads_what_waits_first(
+    keeping: Lab, own_zygote: ZygoteProcess, script: str
+) -> None:
+    timing = Timing(silence_term_s=2.0, silence_kill_s=2.5, late_s=30, orders_s=0.05)
+    go, until = keeping.work_dir / "go", []
+
+    def freeze_it() -> None:
+        os.kill(children_of(own_zygote.pid)[0], signal.SIGSTOP)
+        until.append(boot_now() + timing.silence_kill_s)
+
+    def wake_it() -> None:
+        if until and boot_now() > until[0]:
+            go.touch()
+            os.kill(children_of(own_zygote.pid)[0], signal.SIGCONT)
+
+    keeping.reporter.on("begun", freeze_it).asked_for = wake_it
+    result = keeping.run(
+        f"echo begun; sleep 0.5; {script.format(go=go)}",
+        timing=timing,
+        isolation=isolation_of("none"),
+    )
+    go.unlink()
+    assert (result.outcome, result.message) == ("succeeded", "")
