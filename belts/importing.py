@@ -27,6 +27,7 @@ from products.catalogue import restore_product
 from products.errors import ConveyorError
 from products.git.errors import (
     CommitMissingError,
+    CommitRefusedError,
     FileMissingError,
     FileTooLargeError,
     RepositoryTooLargeError,
@@ -270,7 +271,7 @@ def _read_commit(
     """Return text, file and problems; a file that is another product's is none."""
     try:
         data = read_belt_file(source, commit)
-    except (FileMissingError, FileTooLargeError) as error:
+    except (FileMissingError, FileTooLargeError, CommitRefusedError) as error:
         hint = "Mend it with another commit, or detach the product to manage it in the admin."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
     except RepositoryTooLargeError as error:
