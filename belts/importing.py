@@ -34,7 +34,7 @@ from products.git.errors import (
 )
 from products.git.files import read_belt_file
 from products.models import Product, Source
-from products.sources import set_source
+from products.sources import note_imported, set_source
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,8 @@ def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:
     changes = Changes()
     product = _product(file.product, options, changes)
     is_moved = _move(product, outcome.repository, changes)
+    if read.on_default_branch and read.is_pushed:
+        note_imported(product, read.commit)
     definition = store_definition(product, file)
     changes += publish(product, definition)
     store_commit_file(
