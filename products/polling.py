@@ -6,9 +6,9 @@ written in one transaction that begins with the same guard: a look that comes to
 nothing.
 
 The first look at a source records what it has. It makes no event, unless the default branch has
-moved since its file was imported: that move is an event like any later one. Later a new commit of a branch
-is a push, of the default branch also a merge, and a new tag is a tag, each once for each ref and
-commit.
+moved since its file was imported: that move is an event like any later one. Later a new commit of a
+branch is a push, of the default branch also a merge, and a new tag is a tag, each once for each ref
+and commit.
 """
 
 from __future__ import annotations
