@@ -24,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(TEST_JOBS) --dist loadfile
 .PHONY: help run demo check test test-sqlite test-postgres lint bench clean system-packages
 
 help:
-	@echo "make run     a site with three example products on http://127.0.0.1:8000"
+	@echo "make run     a site with three example products on http://127.0.0.1:8000 (PORT=9000 make run: on port 9000)"
 	@echo "make demo    one merge through three products, in the terminal"
 	@echo "make check   lint, and the tests that start no processes, on SQLite: the inner loop"
 	@echo "make test    lint, and all tests on SQLite and on PostgreSQL"
@@ -34,7 +34,7 @@ help:
 
 run: $(VENV)/.runtime
 	@command -v git >/dev/null || { echo "make run needs git: install it and try again." >&2; exit 1; }
-	@exec $(BIN)/python manage.py demo_site
+	@exec $(BIN)/python manage.py demo_site $(if $(PORT),--port $(PORT))
 
 demo: $(VENV)/.runtime
 	@command -v git >/dev/null || { echo "make demo needs git: install it and try again." >&2; exit 1; }
@@ -75,7 +75,8 @@ $(VENV)/bin/python:
 	@.ci/environment "$(PYTHON)" "$(VENV)"
 
 $(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "Installing dependencies into $(VENV) (about half a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python

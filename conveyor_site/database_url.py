@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from conveyor_site.data_folder import DATA_DIR, database_file
+from conveyor_site.service_url import require_readable, scheme_of
 
-ENGINES = {
-    "sqlite": "django.db.backends.sqlite3",
-    "postgresql": "django.db.backends.postgresql",
-    "postgres": "django.db.backends.postgresql",
-    "mysql": "django.db.backends.mysql",
-}
+SETTING = "CONVEYOR_DATABASE_URL"
+_FORMS = "postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////absolute/path.sqlite3"
+_POSTGRESQL = ("postgresql", "postgres")
+_SQLITE = "sqlite"
 
-
-#: Options of the driver, which the database's client library does not know and cannot read.
+#: Options of Django and of the driver, which are numbers. All others are text for libpq.
 _NUMBERS = frozenset({"prepare_threshold", "server_side_binding"})
+# A dead server or a cut network is noticed within about half a minute.
+_NOTICES_DEATH = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20000,
+}
 
 
 def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
@@ -30,7 +36,7 @@ def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
     Raises ImproperlyConfigured for what is there and can be no database.
     """
     return {
-        "ENGINE": ENGINES["sqlite"],
+        "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(database_file(path, setting=setting)),
         "OPTIONS": {
             "timeout": 30,
@@ -45,46 +51,43 @@ def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
 def database_from_url(url: str) -> dict[str, Any]:
     """Return the DATABASES entry for ``url``.
 
-    Raises ImproperlyConfigured, with the forms that are accepted, for anything else.
+    Raises ImproperlyConfigured, with the forms that are accepted, for anything else. Nothing of
+    the URL but its scheme is in the sentence, for it may hold a password.
     """
-    parts = urlsplit(url)
-    engine = ENGINES.get(parts.scheme)
-    if engine is None:
+    scheme = scheme_of(url)
+    if scheme not in (_SQLITE, *_POSTGRESQL):
         raise ImproperlyConfigured(
-            f"CONVEYOR_DATABASE_URL starts with {parts.scheme or 'no scheme'!r}; use "
-            "postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////absolute/path.sqlite3."
+            f"{SETTING} starts with {scheme or 'no scheme'}. Conveyor supports SQLite and "
+            f"PostgreSQL: use {_FORMS}."
         )
-    if parts.scheme == "sqlite":
-        return sqlite_database(Path(unquote(parts.path)), setting="CONVEYOR_DATABASE_URL")
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
-    for name in options.keys() & _NUMBERS:
-        options[name] = _number(name, options[name])
-    if engine == ENGINES["postgresql"]:
-        # A dead server or a cut network is noticed within about half a minute.
-        options = {
-            "connect_timeout": 5,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 20000,
-            **options,
-        }
+    require_readable(url, SETTING, has_login=scheme != _SQLITE)
+    found: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)}
+    if scheme == _SQLITE:
+        return sqlite_database(Path("/", found["NAME"]), setting=SETTING)
+    return {**found, **_with_options(found.get("OPTIONS", {}), found)}
+
+
+def _with_options(given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    options = dict(_NOTICES_DEATH)
+    for name, value in given.items():
+        options[name] = _number(name, value) if name in _NUMBERS else _text(value)
     return {
-        "ENGINE": engine,
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": options.pop("host", None) or parts.hostname or "",
-        "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
+        "HOST": options.pop("host", None) or found["HOST"],
+        "PORT": str(found["PORT"]),
         "OPTIONS": options,
     }
 
 
-def _number(name: str, text: str) -> int:
-    if not text.isdecimal():
+def _number(name: str, value: object) -> int:
+    # The library has made true and false of such words already.
+    if not isinstance(value, int) or isinstance(value, bool):
         raise ImproperlyConfigured(
-            f"CONVEYOR_DATABASE_URL has {name}={text}; it takes a whole number, such as {name}=0."
+            f"{SETTING} has {name} with something that is no whole number; write {name}=0."
         )
-    return int(text)
+    return value
+
+
+def _text(value: object) -> Any:
+    """Return an option as libpq reads it."""
+    last = value[-1] if isinstance(value, list) else value
+    return str(last).lower() if isinstance(last, bool) else last

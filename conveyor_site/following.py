@@ -22,6 +22,7 @@ LOOK_EVERY_S = 0.25
 #: A database that is away for longer ends the following.
 PATIENCE_S = 60.0
 _PIECES_A_READ = 64
+_CONTROL = "control"
 #: A line that is longer is shown in parts of this length.
 _LONGEST_LINE = 16 * 1024
 
@@ -186,10 +187,18 @@ class _AttemptLog:
             lines.append(rest[:_LONGEST_LINE])
             rest = rest[_LONGEST_LINE:]
         self._begun[stream] = rest
+        if lines and stream == _CONTROL:
+            self._write_begun()
+            self.last_said = lines[-1]
         for line in lines:
             self._write(f"{self._label} | {line}")
-        if lines and stream == "control":
-            self.last_said = lines[-1]
+
+    def _write_begun(self) -> None:
+        """Write the lines that the job has begun, so that they stand before the platform's."""
+        for stream, text in self._begun.items():
+            if text and stream != _CONTROL:
+                self._begun[stream] = ""
+                self._write(f"{self._label} | {text}")
 
     def _finish(self) -> None:
         self._ended = True

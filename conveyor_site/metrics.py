@@ -1,20 +1,23 @@
-"""/metrics in the text format of Prometheus, from what indexes answer at once.
+"""/metrics for Prometheus, from what indexes answer at once.
 
-The format: https://prometheus.io/docs/instrumenting/exposition_formats/
-Final states are not counted: their number grows with the years.
+The library prometheus-client writes the format. Final states are not counted: their number grows
+with the years.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, F, Min
+from django.http import HttpResponse
 from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from products.api.scoped import sees_everything
@@ -27,139 +30,135 @@ from runs.states import BELT_FINISHED, UNFINISHED, BeltRunState, JobRunState
 _UNFINISHED_BELTS = sorted(set(BeltRunState) - BELT_FINISHED)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One value, with the labels that set it apart from others of its metric."""
+class SiteCollector(Collector):
+    """Measures the site anew each time it is asked."""
 
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
-
-    def line(self, name: str) -> str:
-        """Return the sample as a line of the format."""
-        given = ",".join(f'{label}="{_escaped(text)}"' for label, text in self.labels)
-        return f"{name}{{{given}}} {self.value:g}" if given else f"{name} {self.value:g}"
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return the gauges of the site; ages are in seconds."""
+        return gauges()
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """A metric with all its samples."""
-
-    name: str
-    help: str
-    samples: tuple[Sample, ...]
-
-
-class MetricsRenderer(BaseRenderer):
-    """Renders gauges."""
+class SentenceRenderer(BaseRenderer):
+    """Renders an error as a comment of the format."""
 
     media_type = "text/plain"
     format = "prometheus"
     charset = "utf-8"
 
-    def render(self, data: object, *args: object, **kwargs: object) -> str:
-        """Return the exposition text; an error becomes a comment."""
-        if isinstance(data, dict):
-            return f"# {data.get('message', '')}\n"
-        return exposition(data if isinstance(data, list) else [])
+    def render(self, data: Any, *args: object, **kwargs: object) -> str:
+        """Return the sentence of the error."""
+        return f"# {data.get('message', '')}\n"
 
 
 class MetricsView(APIView):
     """The gauges of the site, for staff: they tell of all products."""
 
     scope = "read"
-    renderer_classes = [MetricsRenderer]
+    renderer_classes = [SentenceRenderer]
     schema = None
 
-    def get(self, request: Request) -> Response:
-        """Return the gauges."""
+    def perform_content_negotiation(
+        self, request: Request, force: bool = False
+    ) -> tuple[BaseRenderer, str]:
+        """Refuse no Accept header: the library answers each with a format that it knows."""
+        return SentenceRenderer(), SentenceRenderer.media_type
+
+    def get(self, request: Request) -> HttpResponse:
+        """Return the gauges in the format that the caller prefers."""
         if not sees_everything(request):
             self.permission_denied(
                 request,
                 "Metrics tell of all products: staff may read them, by a token that is for all.",
             )
-        return Response(list(gauges()))
+        text, content_type = _encoded(request.headers.get("Accept", ""))
+        return HttpResponse(text, content_type=content_type)
 
 
-def gauges() -> Iterator[Gauge]:
+def _encoded(accept: str) -> tuple[bytes, str]:
+    """Return the gauges and their content type by an Accept header, which may be nonsense."""
+    try:
+        encode, content_type = choose_encoder(accept)
+        return encode(SiteCollector()), content_type
+    except (TypeError, ValueError):  # of a version or an escaping that the library cannot read
+        encode, content_type = choose_encoder("")
+        return encode(SiteCollector()), content_type
+
+
+def gauges() -> Iterator[GaugeMetricFamily]:
     """Yield what the site measures of itself; ages are in seconds."""
     now = timezone.now()
     states = _counts(JobRun.objects.filter(state__in=UNFINISHED), "state")
-    yield Gauge(
+    yield _gauge(
         "conveyor_job_runs",
         "Unfinished job runs by state.",
-        tuple(Sample(states.get(state, 0), (("state", state),)) for state in sorted(UNFINISHED)),
+        {state: states.get(state, 0) for state in sorted(UNFINISHED)},
+        label="state",
     )
     belt_states = _counts(BeltRun.objects.filter(state__in=_UNFINISHED_BELTS), "state")
-    yield Gauge(
+    yield _gauge(
         "conveyor_belt_runs",
         "Unfinished belt runs by state.",
-        tuple(Sample(belt_states.get(each, 0), (("state", each),)) for each in _UNFINISHED_BELTS),
+        {state: belt_states.get(state, 0) for state in _UNFINISHED_BELTS},
+        label="state",
     )
     yield from _queues(now)
     yield from _runners()
     yield from _outbox(now)
 
 
-def exposition(found: Iterable[Gauge]) -> str:
-    """Return the gauges in the text format."""
-    lines: list[str] = []
-    for gauge in found:
-        lines += [f"# HELP {gauge.name} {gauge.help}", f"# TYPE {gauge.name} gauge"]
-        lines += [sample.line(gauge.name) for sample in gauge.samples]
-    return "\n".join(lines) + "\n"
+def _gauge(name: str, text: str, values: dict[str, float], *, label: str) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family
 
 
-def _counts(rows: object, field: str) -> dict[str, int]:
-    grouped = rows.order_by().values_list(field).annotate(number=Count("pk"))  # type: ignore[attr-defined]  # a queryset of any model
-    return dict(grouped)
+def _counts(rows: Any, field: str) -> dict[str, int]:
+    return dict(rows.order_by().values_list(field).annotate(number=Count("pk")))
 
 
-def _queues(now: datetime) -> Iterator[Gauge]:
+def _queues(now: datetime) -> Iterator[GaugeMetricFamily]:
     queued = JobRun.objects.filter(state=JobRunState.QUEUED).order_by()
     rows = list(queued.values("queue").annotate(number=Count("pk"), oldest=Min("queued_at")))
-    yield Gauge(
+    yield _gauge(
         "conveyor_queue_length",
         "Queued job runs by queue.",
-        tuple(Sample(row["number"], (("queue", row["queue"]),)) for row in rows),
+        {row["queue"]: row["number"] for row in rows},
+        label="queue",
     )
-    yield Gauge(
+    yield _gauge(
         "conveyor_queue_age_seconds",
         "How long the oldest queued job run of a queue has waited.",
-        tuple(Sample(_age(row["oldest"], now), (("queue", row["queue"]),)) for row in rows),
+        {row["queue"]: _age(row["oldest"], now) for row in rows},
+        label="queue",
     )
 
 
-def _runners() -> Iterator[Gauge]:
+def _runners() -> Iterator[GaugeMetricFamily]:
     rows = list(runners_with_state().values_list("state", "slots"))
-    yield Gauge(
+    yield _gauge(
         "conveyor_runners",
         "Runners by state.",
-        tuple(
-            Sample(sum(found == state for found, _ in rows), (("state", state),))
-            for state in Runner.State.values
-        ),
+        {state: sum(found == state for found, _ in rows) for state in Runner.State.values},
+        label="state",
     )
     online = sum(slots for found, slots in rows if found == Runner.State.ONLINE)
-    yield Gauge("conveyor_slots", "Slots of the runners that are online.", (Sample(online),))
+    yield GaugeMetricFamily("conveyor_slots", "Slots of the runners that are online.", online)
 
 
-def _outbox(now: datetime) -> Iterator[Gauge]:
+def _outbox(now: datetime) -> Iterator[GaugeMetricFamily]:
     sums = OutboxRow.objects.filter(due_at__lte=now).aggregate(
         number=Count("pk"), oldest=Min(F("due_at"))
     )
-    yield Gauge(
-        "conveyor_outbox_due", "Rows of the outbox that are due.", (Sample(sums["number"]),)
+    yield GaugeMetricFamily(
+        "conveyor_outbox_due", "Rows of the outbox that are due.", sums["number"]
     )
-    yield Gauge(
+    yield GaugeMetricFamily(
         "conveyor_outbox_age_seconds",
         "How long the oldest due row of the outbox has been due.",
-        (Sample(_age(sums["oldest"], now)),),
+        _age(sums["oldest"], now),
     )
 
 
 def _age(since: datetime | None, now: datetime) -> float:
     return max((now - since).total_seconds(), 0.0) if since else 0.0
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

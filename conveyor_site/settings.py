@@ -35,6 +35,7 @@ CONVEYOR_BROKER_URL = checked_broker_url(os.environ.get("CONVEYOR_BROKER_URL", "
 CONVEYOR_PUBLIC_URL = checked_public_url(
     os.environ.get("CONVEYOR_PUBLIC_URL") or "http://127.0.0.1:8000"
 )
+CONVEYOR_PUBLIC_URL_GIVEN = bool(os.environ.get("CONVEYOR_PUBLIC_URL"))
 CONVEYOR_EMBEDDED = "CONVEYOR_DATABASE_URL" not in os.environ
 
 # --- Keys -------------------------------------------------------------------------------------
@@ -44,6 +45,10 @@ SECRET_KEY = os.environ.get("CONVEYOR_SECRET_KEY") or local_secret(
 CONVEYOR_KEYS = os.environ.get("CONVEYOR_KEYS") or local_secret(
     CONVEYOR_DATA_DIR / "credential-keys", new_credential_keys
 )
+
+# Whether these were set. Processes remove the variables from their environment after this.
+CONVEYOR_KEYS_GIVEN = bool(os.environ.get("CONVEYOR_KEYS"))
+CONVEYOR_SECRET_KEY_GIVEN = bool(os.environ.get("CONVEYOR_SECRET_KEY"))
 
 # --- Times of the engine, in seconds; conveyor_site.checks enforces their ratios ----------------
 # One test scale divides them all, so that process tests run the same ratios in less time.
@@ -63,6 +68,7 @@ _TIMES = {
     "cancel_force": 60,  # a cancel that its runner did not answer is enforced by the server
     "offline": 45,  # a runner without heartbeat for so long is shown as offline
     "claim_work": 60,  # duties are claimed for so long
+    "request": 20,  # a caller has so long to send a whole request
     "claim_row": 20,  # ... and outbox rows, again and again while they are delivered
 }
 CONVEYOR_TIMES: dict[str, float] = {
@@ -86,6 +92,7 @@ INSTALLED_APPS = [
     "products.apps.ProductsConfig",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_celery_results",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -98,6 +105,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "conveyor_site.static_files.StaticFilesMiddleware",
+    # Static files are the same for everybody, and are answered before.
+    "conveyor_site.private_answers.PrivateAnswersMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -130,6 +139,7 @@ DATABASES = {
         else database_from_url(os.environ["CONVEYOR_DATABASE_URL"])
     )
 }
+CONVEYOR_DATABASE_IS_FILE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -170,6 +180,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = _https and os.environ.get("CONVEYOR_SSL_REDIRECT", "") == "1"
+# The proxy that ends TLS redirects; load balancers ask /readyz over http.
+SILENCED_SYSTEM_CHECKS = ["security.W008"] if _https else []
 SECURE_HSTS_SECONDS = 31536000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
@@ -206,6 +218,9 @@ SPECTACULAR_SETTINGS = {
     # 3.1 has the whole of JSON Schema, as for the names of a start's parameters.
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    # Without an address here Swagger UI would ask a validator elsewhere.
+    "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "defaultModelsExpandDepth": 0},
     "ENUM_NAME_OVERRIDES": {
         "BeltRunState": "runs.states.BeltRunState",
         "JobRunState": "runs.states.JobRunState",

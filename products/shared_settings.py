@@ -1,13 +1,13 @@
-"""Settings that all processes of a site share: which of them this process makes do without.
+"""Settings that all processes of a site must share, and which of them are unset in this process.
 
-Unset they are a file or a queue of this one machine. That is right beside a database of this one
-machine, and goes wrong beside one that others use as well: then credentials that are sealed here
-cannot be opened elsewhere, and hints are heard by nobody.
+Unset, each is a file or a queue of this machine. That works with a database on this machine only.
+With a shared database other machines cannot open credentials that are sealed here, and runners on
+them get no messages of jobs. Whether a variable was set is read from the settings: processes
+remove the variables that hold secrets from their environment.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +16,6 @@ from django.conf import settings
 KEYS = "CONVEYOR_KEYS"
 SECRET_KEY = "CONVEYOR_SECRET_KEY"  # noqa: S105 - the name of a setting
 QUEUE = "CONVEYOR_BROKER_URL"
-_SECRETS = (KEYS, SECRET_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +38,20 @@ def unshared_settings(*names: str) -> list[Unshared]:
 def _unshared() -> Iterator[Unshared]:
     if settings.CONVEYOR_EMBEDDED:
         return
-    for name in _SECRETS:
-        if not os.environ.get(name):
+    given = {
+        KEYS: settings.CONVEYOR_KEYS_GIVEN,
+        SECRET_KEY: settings.CONVEYOR_SECRET_KEY_GIVEN,
+    }
+    for name, is_given in given.items():
+        if not is_given:
             yield Unshared(
                 name,
                 f"{name} is not set, but CONVEYOR_DATABASE_URL is: this machine uses one of its "
                 "own.",
                 f"Set {name} to the same value for all processes of the site.",
             )
-    # A file of SQLite is of one machine, and so may its queue be.
-    is_file = os.environ.get("CONVEYOR_DATABASE_URL", "").startswith("sqlite")
-    if not is_file and not settings.CONVEYOR_BROKER_URL:
+    # Only this machine can use a SQLite file, so its queue may be of this machine too.
+    if not settings.CONVEYOR_DATABASE_IS_FILE and not settings.CONVEYOR_BROKER_URL:
         yield Unshared(
             QUEUE,
             f"{QUEUE} is not set, but CONVEYOR_DATABASE_URL is: the queue is one of this machine "

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -44,77 +42,25 @@ class NothingHere(APIView):
         raise NotFound(f"There is nothing at {request.path}. {hint}")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of an operation, as the documentation shows it."""
+class DocsView(SpectacularSwaggerSplitView):
+    """The description as a page of the site, shown by Swagger UI; `?script=` is what starts it.
 
-    name: str
-    place: str
-    kind: str
-    required: bool
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """An operation of the API, as the documentation shows it."""
-
-    method: str
-    path: str
-    description: str
-    parameters: tuple[Parameter, ...]
-    body: tuple[str, ...]
-    answers: str
-
-
-class DocsView(APIView):
-    """The documentation as a page, made from the schema."""
+    Errors have the shape of the API's, not that of the library's templates.
+    """
 
     scope = "read"
     schema = None
+    template_name = "conveyor_site/api_docs.html"
+    authentication_classes = APIView.authentication_classes
+    permission_classes = APIView.permission_classes
+    renderer_classes = list(APIView.renderer_classes)
 
-    def get(self, request: Request) -> HttpResponse:
-        """Return the page."""
-        generator = SchemaGenerator()  # type: ignore[no-untyped-call]  # untyped package
-        schema = generator.get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # untyped package
-        context = {"operations": list(operations_of(schema))}
-        return render(request._request, "conveyor_site/api_docs.html", context)
-
-
-def operations_of(schema: dict[str, Any]) -> Iterator[Operation]:
-    """Yield the operations of an OpenAPI schema in its order."""
-    components = schema["components"]["schemas"]
-    for path, methods in schema["paths"].items():
-        for method, operation in methods.items():
-            yield Operation(
-                method=method.upper(),
-                path=path,
-                description=operation.get("description", ""),
-                parameters=tuple(_parameter(each) for each in operation.get("parameters", ())),
-                body=_body_keys(operation, components),
-                answers=", ".join(operation["responses"]),
-            )
-
-
-def _parameter(given: dict[str, Any]) -> Parameter:
-    kind = given["schema"]
-    words = kind.get("enum") or [kind.get("format") or kind.get("type", "")]
-    return Parameter(
-        name=given["name"],
-        place=given["in"],
-        kind=", ".join(str(word) for word in words),
-        required=given.get("required", False),
-        description=_sentence(given.get("description", "")),
-    )
-
-
-def _sentence(description: str) -> str:
-    """Return the first line, unless it begins the list of values, which are shown as the kind."""
-    first = description.split("\n")[0]
-    return "" if first.startswith("* ") else first.rstrip(".")
-
-
-def _body_keys(operation: dict[str, Any], components: dict[str, Any]) -> tuple[str, ...]:
-    content = operation.get("requestBody", {}).get("content", {})
-    reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
-    return tuple(components.get(reference.rpartition("/")[2], {}).get("properties", {}))
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return the page or its script."""
+        answer = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]  # untyped package
+        page = render(
+            request._request, answer.template_name, answer.data, content_type=answer.content_type
+        )
+        # The script has the token of forms, which no other site may read.
+        page["Cross-Origin-Resource-Policy"] = "same-origin"
+        return page

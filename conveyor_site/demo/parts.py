@@ -16,8 +16,10 @@ from django.conf import settings
 from products.errors import PlatformError
 from runners.process import guard
 
-#: So long a part may take to end when it is asked to; a runner lets its jobs end.
+#: Running jobs have so long to end when the site is asked to end; then the runner ends them.
 DRAIN_S = 60.0
+#: A part has so long to end after that: a job may take 10 s between TERM and KILL.
+ENDING_S = 16.0
 #: So long a part may take to come to something.
 PATIENCE_S = 120.0
 _LOOK_EVERY_S = 0.1
@@ -152,7 +154,7 @@ class Parts:
             self.kill()
 
 
-def _end(part: Part, within_s: float = DRAIN_S) -> None:
+def _end(part: Part, within_s: float = DRAIN_S + ENDING_S) -> None:
     part.ask_to_end()
     deadline = time.monotonic() + within_s
     while not part.has_ended() and time.monotonic() < deadline:
@@ -160,5 +162,5 @@ def _end(part: Part, within_s: float = DRAIN_S) -> None:
 
 
 def _end_soon(part: Part) -> None:
-    _end(part, within_s=5)
+    _end(part, within_s=ENDING_S)
     part.kill()

@@ -12,13 +12,14 @@ from conveyor_site.demo.accounts import ensure_admin
 from conveyor_site.demo.fresh import POLITE
 from conveyor_site.demo.lock import Lock
 from conveyor_site.demo.picture import picture_of
+from conveyor_site.demo.ports import choose_port
 from conveyor_site.demo.repositories import (
     Repository,
     make_repositories,
     merge_a_change,
     require_git,
 )
-from conveyor_site.demo.site import Site, free_port, import_products, prepare_database
+from conveyor_site.demo.site import Site, import_products, prepare_database
 from conveyor_site.following import follow
 from products.errors import UserError
 from runs.chains import chain_of
@@ -41,27 +42,31 @@ class NotFreshError(UserError):
 Write = Callable[[str], object]
 
 
-def run_site(write: Write) -> None:
+def run_site(write: Write, port: int | None = None) -> None:
     """Run a site until interrupted (SIGINT, SIGTERM, SIGHUP), and end all of it then.
 
     On its first start it makes an administrator, three products and a merge that travels through
-    them. Raises ConveyorError for what keeps it from running.
+    them. ``port`` is the one to serve on; without it ``choose_port`` finds one. Raises
+    ConveyorError for what keeps it from running.
     """
     with _locked() as lock, _interrupted_by_signals():
         try:
-            _run_site(lock, write)
+            _run_site(lock, write, port)
         except KeyboardInterrupt:
             write("Conveyor has ended.")
 
 
-def _run_site(lock: Lock, write: Write) -> None:
+def _run_site(lock: Lock, write: Write, port: int | None) -> None:
     write("Conveyor is starting.")
     require_git()
+    site = Site(choose_port(port))
+    write("Preparing the database ...")
     prepare_database()
     password = ensure_admin()
+    write("Preparing the example products ...")
     repositories = make_repositories()
     import_products(repositories)
-    site = Site(free_port())
+    write("Starting an orchestrator and a runner ...")
     with site.living():
         _stay(site, lock, write, password=password, upstream=repositories[0])
 
@@ -78,7 +83,7 @@ def _stay(
         _write_all(write, words.what_to_do(upstream))
         site.parts.wait_for_ever()
     except KeyboardInterrupt:
-        write("\nConveyor is ending. Running jobs may end first; Ctrl-C again ends them, too.")
+        _write_all(write, words.ending(len(site.running_attempts())))
         raise
 
 
@@ -120,7 +125,7 @@ def show_chain(write: Write) -> bool:
         if not repositories[0].is_untouched():
             raise NotFreshError
         import_products(repositories)
-        site = Site(free_port())
+        site = Site(choose_port())
         with site.living():
             write("Starting an orchestrator and a runner.")
             site.start()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
+from uuid import UUID
 
 from django.conf import settings
 from django.core.management import call_command
 
 from belts.importing import ImportOptions, ImportOutcome, import_sources
-from conveyor_site.demo.parts import Parts
+from conveyor_site.demo.parts import DRAIN_S, Parts
+from conveyor_site.demo.ports import HOST
 from conveyor_site.demo.repositories import BRANCH, Repository
 from conveyor_site.embedded import ensure_embedded_queue
 from products.errors import PlatformError, UserError
@@ -24,14 +25,14 @@ from runners.broker import is_embedded
 from runners.process.places import remove_place
 from runners.querysets import living_runners
 from runners.settings_block import work_dir
-from runs.models import BeltRun
+from runs.finish import lose_attempt
+from runs.models import Attempt, BeltRun
 
-HOST = "127.0.0.1"
-PORT = 8000
 SLOTS = 2
 #: How often the repositories of the demonstration are looked at.
 POLL_S = 2
 
+STOPPED = "The site was stopped (Ctrl-C) while this job ran."
 _LOGS = "logs"
 _ANSWER_S = 2
 # The site is on this machine, whatever proxy leads to others.
@@ -86,19 +87,6 @@ def import_products(repositories: Iterable[Repository]) -> None:
     sources.update(poll_interval_s=POLL_S)
 
 
-def free_port() -> int:
-    """Return the usual port, or another when it is taken."""
-    for port in (PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"No port of {HOST} is free.")
-
-
 class Site:
     """Orchestrator and runner, started by ``start`` and living as long as ``parts``."""
 
@@ -109,6 +97,7 @@ class Site:
         self.parts = Parts(self.logs, {**os.environ, "CONVEYOR_PUBLIC_URL": self.url})
         data = hashlib.sha256(str(settings.CONVEYOR_DATA_DIR).encode()).hexdigest()
         self.runner_name = f"demo-{data[:6]}"
+        self._runner = ("--slots", str(SLOTS), "--name", self.runner_name)
 
     def start(self) -> None:
         """Start the parts and wait until they serve; raise what ``Parts`` raises."""
@@ -116,13 +105,13 @@ class Site:
             # The queue then lives as long as this process, and both attach to it.
             ensure_embedded_queue()
         self.parts.start("orchestrator", "orchestrator", "--host", HOST, "--port", str(self.port))
-        self.parts.start("runner", "runner", "--slots", str(SLOTS), "--name", self.runner_name)
+        self.parts.start("runner", "runner", *self._runner, "--drain-limit", f"{DRAIN_S:g}")
         self.parts.wait_for(self._answers, "the orchestrator answers")
         self.parts.wait_for(self._has_runner, "the runner takes jobs")
 
     @contextmanager
     def living(self) -> Iterator[None]:
-        """Let the parts live, and remove at their end what only their runner had a use for.
+        """Let the parts live. At their end end the jobs and the folder that they left.
 
         A runner of root has its folder in the system's work folder, not in the data folder.
         """
@@ -130,7 +119,14 @@ class Site:
             with self.parts:
                 yield
         finally:
+            for attempt_id in self.running_attempts():
+                lose_attempt(attempt_id, STOPPED)
             remove_place(work_dir(), self.runner_name)
+
+    def running_attempts(self) -> list[UUID]:
+        """Return the ids of the attempts that the runner has."""
+        rows = Attempt.objects.filter(runner_name=self.runner_name, active_key__isnull=False)
+        return list(rows.values_list("id", flat=True))
 
     def _answers(self) -> bool:
         try:

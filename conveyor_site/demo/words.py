@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 from conveyor_site.demo.accounts import ADMIN
+from conveyor_site.demo.parts import DRAIN_S
+from conveyor_site.demo.ports import PORT, is_free
 from conveyor_site.demo.repositories import Repository
-from conveyor_site.demo.site import PORT, Site
+from conveyor_site.demo.site import Site
 
 _DATA_DIR = "CONVEYOR_DATA_DIR"
 
@@ -18,7 +20,7 @@ CHAIN = "The chain, with the values that went in and came out:"
 
 def welcome(site: Site, password: str | None) -> list[str]:
     """Return where the site is and how to log in; ``password`` is None if it is known already."""
-    taken = "" if site.port == PORT else f"   (port {PORT} is taken)"
+    taken = "" if site.port == PORT or is_free(PORT) else f"   (port {PORT} is taken)"
     login = [
         f"  log in as      {ADMIN}",
         f"  password       {password}   (shown this once)",
@@ -55,8 +57,19 @@ def what_to_do(upstream: Repository) -> list[str]:
         "  git commit -am 'Say good day in Spanish'",
         "  git switch main && git merge change/good-day && git push",
         "",
-        "Ctrl-C ends everything.",
+        f"Ctrl-C ends everything. Running jobs then have {DRAIN_S:g} s to end.",
         "",
+    ]
+
+
+def ending(running: int) -> list[str]:
+    """Return what happens to the jobs that run when the site is asked to end."""
+    if not running:
+        return ["", "Conveyor is ending."]
+    return [
+        "",
+        f"Conveyor is ending. Jobs that run: {running}. They have {DRAIN_S:g} s to end, then they "
+        "are ended. Ctrl-C again ends them now.",
     ]
 
 

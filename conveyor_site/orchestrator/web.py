@@ -11,6 +11,7 @@ import uvicorn
 from django.conf import settings
 
 from conveyor_site.asgi import application
+from conveyor_site.orchestrator.connections import limits_of_process, protocol_with
 from products.errors import UserError
 from runners.process.links import Link
 
@@ -46,15 +47,31 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
+def local_address_of(listener: socket.socket) -> str:
+    """Return a URL at which this machine reaches the listener, also one of all addresses."""
+    address = address_of(listener)
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # The event loop accepts few at a time; the kernel may hold more for it.
+        for each in sockets or ():
+            each.listen(_BACKLOG)
+
+
 def run_web(_link: Link, listener: socket.socket) -> int:
     """Serve until told to end by SIGTERM; return the exit code of the process."""
     # It tells of every stream that is cut when it ends.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    server = uvicorn.Server(
+    limits = limits_of_process(settings.CONVEYOR_TIMES["request"])
+    server = _Server(
         uvicorn.Config(
             application,
             loop="asyncio",
-            http="h11",
+            http=protocol_with(limits),
+            backlog=limits.backlog,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 from types import FrameType
+from typing import Any
 
 from celery.worker import WorkController, state
+from celery.worker.consumer import Consumer
 from django.db import Error
 
 from conveyor_site.celery import app
@@ -22,6 +24,13 @@ logger = logging.getLogger(__name__)
 
 #: An embedded queue may have to be started again, which only a new worker does.
 _TRIES_OF_EMBEDDED = 2
+
+
+class _Consumer(Consumer):
+    def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
+        """Drop the message; Celery would store a failure for each, whoever has sent it."""
+        message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]  # not in the stubs
+        logger.warning("The queue %s had a message for an unknown task.", SYSTEM_QUEUE)
 
 
 def run_worker(link: Link) -> int:
@@ -44,6 +53,7 @@ def run_worker(link: Link) -> int:
         hostname=f"orchestrator-{link.fileno()}",
         queues=[SYSTEM_QUEUE],
         pool_cls="solo",
+        consumer_cls=_Consumer,
         concurrency=1,
         without_gossip=True,
         without_mingle=True,

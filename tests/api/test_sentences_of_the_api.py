@@ -12,7 +12,7 @@ from rest_framework.exceptions import ParseError, PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from conveyor_site.api.views import ApiRoot, operations_of
+from conveyor_site.api.views import ApiRoot
 from conveyor_site.api_errors import handle_exception
 from tests import builders
 
@@ -174,19 +174,18 @@ def test_a_name_that_the_site_does_not_answer_to(
     assert "\n" not in line
 
 
-def test_the_documentation_has_a_sentence_of_its_own_for_each_operation(caller: Client) -> None:
+def test_the_documentation_has_a_sentence_of_its_own_for_each_operation() -> None:
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # untyped package
-    operations = list(operations_of(schema))
-    told = [each.description for each in operations]
+    described = {
+        f"{method.upper()} {path}": operation["description"]
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    }
+    told = described.values()
     assert sorted(set(told)) == sorted(told)
-    described = {f"{each.method} {each.path}": each.description for each in operations}
     of_one = described["GET /api/v1/attempts/{id}/"]
     assert of_one == "An attempt of a job run: where it ran, how it ended and why."
     assert described["GET /api/v1/runners/{id}/"] == "A runner, by its id."
-    page = caller.get("/api/v1/docs/").content.decode()
-    assert "* `" not in page
-    assert "`" not in page
-    assert of_one in page
 
 
 def test_the_page_of_a_row_says_what_the_row_is(caller: Client) -> None:

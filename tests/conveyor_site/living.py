@@ -56,11 +56,17 @@ def manage(*arguments: str, environment: Mapping[str, str]) -> subprocess.Comple
 class LivingOrchestrator:
     """A ``manage.py orchestrator`` on a free port."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *arguments: str,
+        before: tuple[str, ...] = (),
+    ) -> None:
         self._log = folder / f"orchestrator-{len(list(folder.iterdir()))}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "orchestrator", "--port", "0", *arguments],
+                [*before, sys.executable, "manage.py", "orchestrator", "--port", "0", *arguments],
                 cwd=REPOSITORY,
                 env=dict(environment),
                 stdout=log,

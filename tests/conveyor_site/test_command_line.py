@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,18 @@ def test_the_doctor_says_that_keys_cannot_be_used(tmp_path: Path) -> None:
     done = manage("runner_doctor", data=tmp_path, CONVEYOR_KEYS="bad")
     assert done.returncode == 1
     assert "no: CONVEYOR_KEYS cannot be used" in done.stdout
+
+
+def test_check_of_a_deployment_finds_nothing(tmp_path: Path) -> None:
+    done = manage(
+        "check",
+        "--deploy",
+        "--fail-level=WARNING",
+        data=tmp_path,
+        CONVEYOR_DATABASE_URL="postgresql://conveyor@127.0.0.1:1/conveyor",
+        CONVEYOR_BROKER_URL="redis://127.0.0.1:1/0",
+        CONVEYOR_KEYS=f"k1:{'b' * 43}=",
+        CONVEYOR_SECRET_KEY=string.ascii_letters,
+        CONVEYOR_PUBLIC_URL="https://conveyor.example.org",
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -30,7 +30,10 @@ def test_options_of_the_driver_are_numbers_and_others_stay_text() -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        (f"{URL}?server_side_binding=no", "it takes a whole number"),
+        (
+            f"{URL}?server_side_binding=no",
+            "server_side_binding with something that is no whole number",
+        ),
         ("mongodb://host/name", "use postgresql://"),
         ("conveyor", "no scheme"),
     ],

@@ -9,9 +9,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from celery import Celery
 from django.utils import timezone
+from django_celery_results.models import TaskResult
 
 from products.models import Duty, OutboxRow
+from runners.settings_block import SYSTEM_QUEUE
+from runners.site_mark import options_of_site
 from runs.models import Attempt
 from tests import builders
 from tests.conveyor_site.conftest import Start
@@ -190,3 +194,16 @@ def test_a_database_without_its_migrations_is_a_sentence(
     assert done.returncode == 1
     assert "Run manage.py migrate." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_unknown_task_leaves_no_result(start: Start, queue_server: QueueServer) -> None:
+    orchestrator = start(CONVEYOR_BROKER_URL=queue_server.url).ready()
+    anybody = Celery(broker=queue_server.url)
+    anybody.conf.broker_transport_options = options_of_site(queue_server.url)
+    anybody.send_task("no.such.task", queue=SYSTEM_QUEUE, ignore_result=False)
+    anybody.close()
+    until(lambda: "a message for an unknown task" in orchestrator.said, "the message is dropped")
+    row = a_due_row()
+    until(lambda: delivered(row), "a row is delivered after it")
+    assert not TaskResult.objects.filter(task_name="no.such.task").exists()
+    assert "Traceback" not in orchestrator.said

@@ -144,12 +144,33 @@ def test_a_started_belt_is_named_with_its_page() -> None:
     said = run_belt("gem.build", "-i", "FLAVOUR=mint=x", "-i", "EMPTY=")
     run = BeltRun.objects.get()
     assert said.startswith(f"gem.build #1 was started: http://127.0.0.1:8000/belt-runs/{run.id}/")
-    assert "No runner is alive" in said
+    assert "No runner serves queue default, so jobs wait." in said
     assert "manage.py runner --queues default" in said
     assert run.parameters == {"FLAVOUR": "mint=x", "EMPTY": ""}
     assert "(run_belt)" in run.cause
     builders.a_runner()
-    assert "No runner is alive" not in run_belt("gem.build")
+    assert "No runner serves" not in run_belt("gem.build")
+
+
+@pytest.mark.django_db
+def test_unserved_queue_is_named_beside_other_runners() -> None:
+    publish_text(FILE.replace("name: compile", "name: compile\n            queue: gpu"))
+    builders.a_runner()
+    assert "No runner serves queue gpu, so jobs wait." in run_belt("gem.build")
+
+
+@pytest.mark.processes
+def test_link_leads_to_the_site_that_is_served(start: Start, environment: dict[str, str]) -> None:
+    publish_text(FILE)
+    orchestrator = start().ready()
+    served = manage("run_belt", "gem.build", environment=environment)
+    assert f"gem.build #1 was started: {orchestrator.url}/belt-runs/" in served.stdout
+    given = {**environment, "CONVEYOR_PUBLIC_URL": "https://ci.example.org"}
+    public = manage("run_belt", "gem.build", environment=given)
+    assert "gem.build #2 was started: https://ci.example.org/belt-runs/" in public.stdout
+    orchestrator.end()
+    stale = manage("run_belt", "gem.build", environment=environment)
+    assert "gem.build #3 was started: http://127.0.0.1:8000/belt-runs/" in stale.stdout
 
 
 @pytest.mark.django_db

@@ -62,9 +62,9 @@ class Demonstration:
             "TMPDIR": str(folder),
         }
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "manage.py", command],
+            [sys.executable, "manage.py", *command],
             cwd=REPOSITORY,
             env=self.environment,
             capture_output=True,
@@ -105,6 +105,18 @@ class Demonstration:
         with closing(sqlite3.connect(self.folder / "data" / "conveyor.sqlite3")) as database:
             query = "SELECT value FROM runs_output WHERE name = ?"
             return database.execute(query, [name]).fetchall()
+
+    def end_of(self, job: str) -> tuple[str, str]:
+        """Return state and message of the newest run of a job of that name."""
+        with closing(sqlite3.connect(self.folder / "data" / "conveyor.sqlite3")) as database:
+            query = "SELECT state, message FROM runs_jobrun WHERE name = ? ORDER BY id DESC"
+            found: tuple[str, str] = database.execute(query, [job]).fetchone()
+        return found
+
+    def runner_says(self, text: str) -> None:
+        """Wait until the log of its runner has the text."""
+        log = self.folder / "data" / "logs" / "runner.log"
+        until(lambda: text in log.read_text(), f"the runner says {text!r}", patience_s=PATIENCE_S)
 
     def complaints(self) -> list[str]:
         """Return what the logs of its parts say of a queue that is missed."""
@@ -207,6 +219,53 @@ def test_a_later_start_makes_nothing_anew_and_dies_with_all_that_it_started(
     process.kill()
 
     until(lambda: not any(map(is_alive, below)), "all that it started is dead")
+
+
+STUBBORN = """
+product: slow
+belts:
+  - name: wait
+    jobs:
+      - name: stubborn
+        commands: |
+          trap "" TERM
+          sleep 300
+"""
+
+
+@pytest.mark.parametrize(
+    ("orders", "reason"),
+    [
+        (1, "it was told to end while it drained"),
+        (2, "The site was stopped (Ctrl-C) while this job ran."),
+    ],
+    ids=["ended by its runner", "killed with its runner"],
+)
+def test_job_of_a_stopped_site_has_a_true_reason(
+    demonstration: Demonstration, orders: int, reason: str
+) -> None:
+    process = demonstration.start("demo_site")
+    demonstration.says("Ctrl-C ends everything. Running jobs then have 60 s to end.")
+    address = re.search(r"Conveyor is ready: {2}(\S+)", demonstration.said)
+    assert address is not None
+    file = demonstration.folder / ".conveyor.yml"
+    file.write_text(STUBBORN)
+    assert demonstration.run("import_conveyor_yml", str(file)).returncode == 0
+    started = demonstration.run("run_belt", "slow.wait").stdout
+    assert f"was started: {address[1]}/belt-runs/" in started
+    until(lambda: demonstration.end_of("stubborn") == ("running", ""), "the job runs")
+
+    process.send_signal(signal.SIGINT)
+    demonstration.runner_says("1 run to their end")
+    for _ in range(orders):
+        process.send_signal(signal.SIGINT)
+        demonstration.runner_says("Told to end while draining")
+
+    assert process.wait(PATIENCE_S) == 0
+    assert "Jobs that run: 1. They have 60 s to end, then they are ended." in demonstration.said
+    state, message = demonstration.end_of("stubborn")
+    assert state == "errored"
+    assert reason in message
 
 
 def test_a_database_of_the_users_own_is_left_alone(demonstration: Demonstration) -> None:

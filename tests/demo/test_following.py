@@ -53,6 +53,22 @@ def test_a_run_is_told_with_its_log_line_by_line_and_its_end() -> None:
     ]
 
 
+def test_last_words_come_before_the_reason() -> None:
+    run = a_run("gem", "failed")
+    attempt = ended_attempt(run, "one\nlast words", state="failed")
+    a_log(attempt, "The commands ended with exit status 1.\n", stream="control")
+    a_log(attempt, "cleaning")
+
+    _, lines = followed(run)
+
+    assert lines[1:5] == [
+        "gem.build.compile | one",
+        "gem.build.compile | last words",
+        "gem.build.compile | The commands ended with exit status 1.",
+        "gem.build.compile | cleaning",
+    ]
+
+
 def test_of_a_job_whose_runner_was_lost_it_is_told_that_it_took_no_longer() -> None:
     run = a_run("gem", "errored")
     JobRun.objects.filter(belt_run=run).update(reason="runner-lost", message="It was lost.")

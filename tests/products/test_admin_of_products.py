@@ -292,10 +292,9 @@ def test_a_value_that_cannot_be_opened_is_told_above_its_form(
 
 
 def test_who_seals_with_a_key_of_one_machine_beside_a_shared_database_is_told(
-    boss: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    boss: Client, settings: Settings
 ) -> None:
-    settings.CONVEYOR_EMBEDDED = False
-    monkeypatch.delenv("CONVEYOR_KEYS", raising=False)
+    settings.CONVEYOR_EMBEDDED = settings.CONVEYOR_KEYS_GIVEN = False
     given = {"name": "token", "kind": "variable", "value": CANARY}
     page = boss.post(reverse("admin:products_credential_add"), given, follow=True)
     assert "No other machine can open this value: CONVEYOR_KEYS is not set" in errors_of(page)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conveyor_site.demo.showing import run_site
+from conveyor_site.ports import port_number
 from products.errors import ConveyorError
 
 
@@ -20,10 +21,19 @@ class Command(BaseCommand):
     )
     requires_system_checks = []
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the option."""
+        parser.add_argument(
+            "--port",
+            type=port_number,
+            default=None,
+            help="Default: that of the last start, else 8000, else any free one.",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Run; what is in the way becomes a sentence."""
         try:
-            run_site(self._write)
+            run_site(self._write, options["port"])
         except ConveyorError as error:
             raise CommandError(str(error)) from error
 

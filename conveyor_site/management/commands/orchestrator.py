@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 from functools import partial
@@ -14,11 +13,13 @@ from kombu import Connection
 
 from conveyor_site.health import NotReadyError, check_database
 from conveyor_site.orchestrator.parent import Orchestrator, Work
-from conveyor_site.orchestrator.web import address_of, listen, run_web
+from conveyor_site.orchestrator.web import address_of, listen, local_address_of, run_web
 from conveyor_site.orchestrator.worker import run_worker
+from conveyor_site.ports import port_number
 from conveyor_site.reconciler import Reconciler
 from products.database_trouble import database_sentence
 from products.errors import ConveyorError
+from products.site_address import publish_address
 from runners.broker import broker_url
 from runners.celery_app import preload
 from runners.process import guard
@@ -26,7 +27,6 @@ from runners.process.links import Link
 from runners.site_mark import options_of_site
 
 _PATIENCE_S = 1
-_LAST_PORT = 65535
 
 
 class Command(BaseCommand):
@@ -42,7 +42,10 @@ class Command(BaseCommand):
         """Declare the options; all have defaults."""
         parser.add_argument("--host", default="127.0.0.1", help="Default: %(default)s.")
         parser.add_argument(
-            "--port", type=_port, default=8000, help="0 is any free one. Default: %(default)s."
+            "--port",
+            type=port_number,
+            default=8000,
+            help="0 is any free one. Default: %(default)s.",
         )
         parser.add_argument("--no-web", action="store_true", help="Serve no pages, only duties.")
 
@@ -57,6 +60,7 @@ class Command(BaseCommand):
                 listener = listen(options["host"], options["port"])
                 works["web"] = partial(run_web, listener=listener)
                 self.stdout.write(f"Conveyor is at {address_of(listener)}")
+                publish_address(local_address_of(listener))
         except NotReadyError as error:
             raise CommandError(_not_ready(error)) from error
         except ConveyorError as error:
@@ -84,12 +88,6 @@ class Command(BaseCommand):
         finally:
             # Children that are forked now share none.
             connections.close_all()
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= _LAST_PORT):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; use 0 to {_LAST_PORT}.")
-    return int(text)
 
 
 def _not_ready(error: NotReadyError) -> str:

@@ -22,7 +22,7 @@ from products.configuration import public_url
 from products.errors import ConveyorError
 from products.storable import unstorable
 from runners.hints import publish_hints
-from runners.querysets import living_runners
+from runners.querysets import served_queues
 from runs.models import BeltRun, JobRun
 from runs.start import start_belt_run
 
@@ -33,7 +33,7 @@ _NO_QUEUE = (
     "The queue takes no message ({error}), so jobs start up to {poll:g} seconds later: runners "
     "look for them by themselves."
 )
-_NO_RUNNER = "No runner is alive, so jobs wait. Start one: manage.py runner --queues {}"
+_UNSERVED = "No runner serves queue {}, so jobs wait. Start one: manage.py runner --queues {}"
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
 
 
@@ -88,8 +88,9 @@ class Command(BaseCommand):
         """Tell of the run, to its end where it is followed; return the exit code."""
         try:
             self._say(f"{run} was started: {_address(run)}")
-            if not living_runners().exists():
-                self._say(_NO_RUNNER.format(",".join(_queues(run))))
+            unserved = [each for each in _queues(run) if each not in served_queues()]
+            if unserved:
+                self._say(_UNSERVED.format(", ".join(unserved), ",".join(unserved)))
             return self._follow(run, chain=chain) if follows else 0
         except KeyboardInterrupt:
             self._say(f"\nNo longer followed; {run} goes on. Cancel it there: {_address(run)}")

@@ -94,6 +94,16 @@ def test_what_is_of_this_machine_beside_a_shared_database_is_told(
     assert "CONVEYOR_KEYS is not set, but CONVEYOR_DATABASE_URL is" in result.stderr
 
 
+def test_runner_with_shared_settings_warns_of_none(site: Site) -> None:
+    url = site.environment.get(
+        "CONVEYOR_DATABASE_URL",
+        f"sqlite:///{site.environment['CONVEYOR_DATA_DIR']}/conveyor.sqlite3",
+    )
+    result = manage(site, "runner", CONVEYOR_DATABASE_URL=url, CONVEYOR_WORK_DIR="/proc/nowhere")
+    assert "/proc/nowhere" in result.stderr
+    assert "is not set" not in result.stderr
+
+
 def test_the_doctor_says_what_is_missing(site: Site) -> None:
     result = manage(
         site,
