@@ -32,7 +32,7 @@ from belts.neighbours import renew_source_warnings
 from belts.ownership import detach
 from belts.spec.problems import Problem, render_text
 from products.admin import ProductAdmin, SourceAdmin
-from products.admin_base import DottedSearch, ReadOnlyAdmin, counted
+from products.admin_base import BoundedInline, DottedSearch, ReadOnlyAdmin, counted
 from products.models import Product, Source
 
 _JOB_FIELDS = (
@@ -133,7 +133,7 @@ def _link(row: Model, name: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse(f"admin:{name}_change", args=[row.pk]), row)
 
 
-class JobInline(DefinitionFields, admin.StackedInline[Job, Belt]):
+class JobInline(DefinitionFields, BoundedInline, admin.StackedInline[Job, Belt]):
     """The jobs of a belt, on the belt's page."""
 
     model = Job
@@ -147,7 +147,7 @@ class JobInline(DefinitionFields, admin.StackedInline[Job, Belt]):
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """Return the forms, which tell why the last try was refused."""
         formset = super().get_formset(request, obj, **kwargs)
-        formset.form.problems = getattr(request, "conveyor_problems", ())  # type: ignore[attr-defined]  # of PublishedForm
+        formset.form.problems = getattr(request, "conveyor_problems", ())
         return formset
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -194,6 +194,14 @@ class TriggerForm(PublishedForm):
         """Return the product unless its file manages it."""
         return unless_of_a_file(self.cleaned_data["product"])
 
+    def clean_belts(self) -> Any:
+        """Return the names of belts; raises ValidationError for other JSON."""
+        names = self.cleaned_data["belts"]
+        named = [names] if isinstance(names, str) else names
+        if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
+            raise forms.ValidationError('Write a list of names of belts, such as ["release"].')
+        return named
+
 
 def unless_of_a_file(product: Product) -> Product:
     """Return the product; raises ValidationError if its file manages it."""

@@ -19,22 +19,25 @@ def store_commit_file(
     data: bytes,
     problems: Sequence[Problem],
     definition: Definition | None,
+    path: str = ".conveyor.yml",
     on_default_branch: bool = False,
     keep: bool = False,
 ) -> CommitFile:
     """Store what the file was at ``commit`` (empty for a bare file) and return the row.
 
-    The row that is there is replaced, so that the newest reading is the newest row; with ``keep``
-    it stays and is returned.
+    ``path`` is where it was read in the repository. The row that is there is replaced, so that the
+    newest reading is the newest row; with ``keep`` one of the same path stays and is returned.
     """
     rows = CommitFile.objects.filter(product=product, commit=commit)
-    if not keep:
-        rows.delete()
+    if keep:
+        rows = rows.exclude(path=path)
+    rows.delete()
     row, _ = CommitFile.objects.get_or_create(
         product=product,
         commit=commit,
         defaults={
             "definition": definition,
+            "path": path,
             "text": data.decode("utf-8", errors="replace").replace("\0", "\ufffd"),
             "problems": to_json(in_order(problems), data),
             "on_default_branch": on_default_branch,

@@ -119,8 +119,9 @@ def definition_at(product: Product, commit: str) -> Definition:
     source = Source.objects.filter(product=product).select_related("credential").first()
     if source is None:
         return current_definition(product)
-    known = CommitFile.objects.filter(product=product, commit=commit).defer("text")
-    row = known.select_related("definition").first()
+    # The path may have been another one when the commit was read.
+    known = CommitFile.objects.filter(product=product, commit=commit, path=source.path)
+    row = known.select_related("definition").defer("text").first()
     if row is None:
         row = _read(product, source, commit)
     if row.definition is None:
@@ -140,6 +141,7 @@ def _read(product: Product, source: Source, commit: str) -> CommitFile:
         data=data,
         problems=problems,
         definition=store_definition(product, usable) if usable else None,
+        path=source.path,
         keep=True,
     )
 

@@ -18,9 +18,11 @@ def to_text(outcome: ImportOutcome, *, check: bool) -> tuple[str, str]:
 
 
 def _report(outcome: ImportOutcome, *, check: bool) -> str:
-    if outcome.failed or outcome.file is None or outcome.changes is None:
+    if outcome.failed or outcome.file is None:
         return ""
     changes, name = outcome.changes, outcome.file.product
+    if changes is None:
+        return f"{name}: no errors"
     if not changes:
         return f"{name}: nothing changed"
     lines = [f"{name}: {'would be imported' if check else 'imported'}"]

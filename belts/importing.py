@@ -198,6 +198,7 @@ def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:
         data=read.data,
         problems=[each for each in outcome.problems if each.code != UNKNOWN_CREDENTIAL],
         definition=definition,
+        path=read.path,
         on_default_branch=read.on_default_branch,
     )
     if is_moved and not read.on_default_branch:
@@ -259,6 +260,7 @@ def import_commit(product_id: UUID, commit: str) -> CommitFile | None:
             data=data,
             problems=problems,
             definition=definition,
+            path=source.path,
             on_default_branch=True,
         )
         if definition is not None and not any(each.is_error for each in problems):

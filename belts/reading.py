@@ -14,7 +14,7 @@ from products.git.commands import GitFailedError, run_git
 from products.git.errors import FileMissingError, FileTooLargeError, RefMissingError
 from products.git.files import read_belt_file
 from products.git.remote import resolve_ref
-from products.git.urls import check_url
+from products.git.urls import check_url, shown
 from products.models import Source
 
 FILE_NAME = ".conveyor.yml"
@@ -37,10 +37,13 @@ class ReadFile:
     commit: str = ""
     on_default_branch: bool = True
     is_pushed: bool = False
+    path: str = FILE_NAME
 
 
-def read_source(label: str, *, ref: str = "") -> ReadFile:
+def read_source(label: str, *, ref: str = "", use_stored: bool = True) -> ReadFile:
     """Return the belt file of what an operator named.
+
+    Without ``use_stored`` a URL is refused: its credential and its mirror are stored by the site.
 
     Raises ImportSourceError, and of repositories FileMissingError, RefMissingError, SourceUrlError,
     SourceUnreachableError and their like; each says what would work.
@@ -49,13 +52,13 @@ def read_source(label: str, *, ref: str = "") -> ReadFile:
     if path is not None and path.is_dir() and not _is_bare_repository(path):
         return _read_folder(path, ref)
     if path is not None and path.is_dir():
-        return _read_repository(str(path), ref)
+        return _read_repository(str(path), ref, use_stored=use_stored)
     if path is not None:
         return _read_plain(path, ref)
     if _LIKE_A_URL.match(label):
-        return _read_repository(label, ref)
+        return _read_repository(label, ref, use_stored=use_stored)
     raise ImportSourceError(
-        f"There is no file or folder {quoted(label)}, and it is no URL of a git repository."
+        f"{quoted(label)} is not a file, a folder or the URL of a git repository."
     )
 
 
@@ -75,7 +78,7 @@ def _is_bare_repository(folder: Path) -> bool:
 def _read_plain(path: Path, ref: str) -> ReadFile:
     if ref:
         raise ImportSourceError(
-            f"{path} is a file, which has no ref {quoted(ref)}. Name the checkout or the git URL."
+            f"{path} is a file, so it has no ref {quoted(ref)}. Name the checkout or its URL."
         )
     return ReadFile(read_plain_file(path), str(path))
 
@@ -155,7 +158,11 @@ def _names_in(checkout: Checkout) -> list[str]:
     return listed.decode("utf-8", errors="replace").split()
 
 
-def _read_repository(url: str, ref: str) -> ReadFile:
+def _read_repository(url: str, ref: str, *, use_stored: bool) -> ReadFile:
+    if not use_stored:
+        raise ImportSourceError(
+            f"Reading the repository {shown(url)} needs a database. Check a checkout of it instead."
+        )
     check_url(url)
     known = Source.objects.filter(url=url).select_related("credential", "product").first()
     source = known or Source(url=url, path=FILE_NAME)
@@ -167,4 +174,5 @@ def _read_repository(url: str, ref: str) -> ReadFile:
         commit=found.commit,
         on_default_branch=found.on_default_branch,
         is_pushed=True,
+        path=source.path,
     )

@@ -1,20 +1,84 @@
-"""The admin of what a package of Conveyor's keeps: results of housekeeping tasks, to look at."""
+"""The admin of accounts, and of what packages of the site keep."""
 
 from __future__ import annotations
 
-import django_celery_results.admin  # noqa: F401  # registers its models, before that is undone
+from typing import Any
+
+import django.contrib.auth.admin  # noqa: F401  # registers its models, before that is undone
+import django_celery_results.admin  # noqa: F401  # the same
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Field
+from django.forms import Field as FormField
+from django.http import HttpRequest
 from django_celery_results.models import GroupResult, TaskResult
 
-from products.admin_base import ReadOnlyAdmin
+from products.admin_base import BoundedAdmin, BoundedInline, ReadOnlyAdmin
+from products.models import Membership
 
 # Tasks of Conveyor make no groups.
-admin.site.unregister([GroupResult, TaskResult])
+admin.site.unregister([GroupResult, TaskResult, Group, User])
+
+_HELP = {
+    "is_active": "Clear this to lock the account. Runs and tokens keep its name.",
+    "is_staff": "May see and start everything, and use the admin within its permissions.",
+    "is_superuser": "May change everything in the admin. Needs staff status as well.",
+    "groups": "Groups carry permissions of the admin. Memberships of products are above.",
+    "user_permissions": (
+        "Permissions of the admin, for staff who are no superusers. They do not affect products."
+    ),
+}
+
+
+class MembershipOfUserInline(BoundedInline, admin.TabularInline[Membership, User]):
+    """The products of a user, on the user's page."""
+
+    model = Membership
+    autocomplete_fields = ("product",)
+    extra = 0
+
+
+@admin.register(User)
+class AccountAdmin(BoundedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the package
+    """Accounts, with the products that they belong to."""
+
+    list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser")
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+        (
+            "Permissions of the admin",
+            {"fields": ("groups", "user_permissions"), "classes": ("collapse",)},
+        ),
+    )
+
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the memberships; a new account gets them once it is saved."""
+        return () if obj is None else (MembershipOfUserInline,)
+
+    def formfield_for_dbfield(
+        self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> FormField | None:
+        """Return the form's field, explained in the terms of this site."""
+        if db_field.name in _HELP:
+            kwargs["help_text"] = _HELP[db_field.name]
+        found: FormField | None = super().formfield_for_dbfield(db_field, request, **kwargs)
+        return found
+
+
+@admin.register(Group)
+class PermissionGroupAdmin(BoundedAdmin, GroupAdmin):  # type: ignore[misc]  # narrower stubs
+    """Groups of permissions of the admin."""
 
 
 @admin.register(TaskResult)
 class HousekeepingResultAdmin(ReadOnlyAdmin):
-    """Results of housekeeping tasks, newest first; they go after a week."""
+    """Results of housekeeping tasks, newest first; they are removed after a week."""
 
     list_display = ("date_done", "task_name", "status", "task_args", "worker")
     list_filter = ("status",)

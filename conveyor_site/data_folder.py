@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,12 @@ _FREE = "Free some space there and try again."
 _ANOTHER = "Mend that, or set {} to a place where this user may write."
 
 DATA_DIR = "CONVEYOR_DATA_DIR"
+
+
+def only_checks(arguments: Sequence[str]) -> bool:
+    """Return whether the command line only checks belt files, which makes no files."""
+    options = [each for each in arguments[2:] if len(each) > 2 and "--check".startswith(each)]
+    return arguments[1:2] == ["import_conveyor_yml"] and bool(options)
 
 
 def data_folder(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ SETTING = "CONVEYOR_DATABASE_URL"
 _FORMS = "postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////absolute/path.sqlite3"
 _POSTGRESQL = ("postgresql", "postgres")
 _SQLITE = "sqlite"
+_SQLITE_ENGINE = "django.db.backends.sqlite3"
 
+#: The name of a SQLite database that has no file.
+IN_MEMORY = ":memory:"
 #: Options of Django and of the driver, which are numbers. All others are text for libpq.
 _NUMBERS = frozenset({"prepare_threshold", "server_side_binding"})
 # A dead server or a cut network is noticed within about half a minute.
@@ -36,7 +40,7 @@ def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
     Raises ImproperlyConfigured for what is there and can be no database.
     """
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": _SQLITE_ENGINE,
         "NAME": str(database_file(path, setting=setting)),
         "OPTIONS": {
             "timeout": 30,
@@ -46,6 +50,13 @@ def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
             ),
         },
     }
+
+
+def without_new_file(database: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry; an empty database in memory where SQLite would have to make the file."""
+    if database["ENGINE"] != _SQLITE_ENGINE or os.access(database["NAME"], os.R_OK | os.W_OK):
+        return database
+    return {**database, "NAME": IN_MEMORY}
 
 
 def database_from_url(url: str) -> dict[str, Any]:

@@ -11,13 +11,17 @@ from pathlib import Path
 from conveyor_site.data_folder import told
 
 
-def local_secret(path: Path, make: Callable[[], str]) -> str:
+def local_secret(path: Path, make: Callable[[], str], *, keep: bool = True) -> str:
     """Return the text of ``path``, made by ``make`` if the file is not there yet.
+
+    Without ``keep`` no file is made, and a new text is only for this process.
 
     Two processes that start at once agree: the file is written beside and linked into place,
     and the first link wins. The file is readable for its owner only. Raises ImproperlyConfigured
     where it cannot be made or read.
     """
+    if not keep and not os.access(path, os.R_OK):
+        return make()
     with told(path):
         if not path.exists():
             _make(path, make)

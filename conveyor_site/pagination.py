@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from typing import Any
-from uuid import UUID
 
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
+
+#: What a cursor says once decoded: the direction, and the id of the row where the page begins.
+_CURSOR = re.compile(
+    r"(?P<reverse>r=1&)?p=(?P<position>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII
+)
 
 
 class TimeCursorPagination(CursorPagination):
@@ -17,9 +23,9 @@ class TimeCursorPagination(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
-    page_size_query_description = "So many results on a page, 1 to 200."
+    page_size_query_description = "The number of results on a page, 1 to 200."
     invalid_cursor_message = (
-        "This cursor is not one that a page of this list gave. Begin again without one."
+        "This cursor is not one that a page of this list gave. Start again without a cursor."
     )
 
     def get_page_size(self, request: Request) -> int:
@@ -33,14 +39,22 @@ class TimeCursorPagination(CursorPagination):
         return int(asked)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """Return the cursor of the request; raises NotFound for one that no page gave."""
-        cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None:
-            try:
-                UUID(str(cursor.position))
-            except ValueError as error:
-                raise NotFound(self.invalid_cursor_message) from error
-        return cursor
+        """Return the cursor of the request; raises NotFound for one that no page gave.
+
+        Ids are unique, so every cursor has a position and none has an offset.
+        """
+        encoded = request.query_params.get(self.cursor_query_param)
+        if encoded is None:
+            return None
+        try:
+            decoded = b64decode(encoded, validate=True).decode("ascii")
+        except ValueError as error:
+            raise NotFound(self.invalid_cursor_message) from error
+        match = _CURSOR.fullmatch(decoded)
+        if match is None:
+            raise NotFound(self.invalid_cursor_message)
+        position: Any = match["position"]
+        return Cursor(offset=0, reverse=match["reverse"] is not None, position=position)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """Return the parameters for the schema, with the limits of the page size."""

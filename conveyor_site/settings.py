@@ -7,6 +7,7 @@ the rest is edited in the admin (``products.models.Configuration``).
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +16,8 @@ import django_stubs_ext
 from django.core.management.utils import get_random_secret_key
 
 from conveyor_site.broker_url import checked_broker_url
-from conveyor_site.data_folder import data_folder
-from conveyor_site.database_url import database_from_url, sqlite_database
+from conveyor_site.data_folder import data_folder, only_checks
+from conveyor_site.database_url import database_from_url, sqlite_database, without_new_file
 from conveyor_site.environment import checked_log_level, checked_public_url, checked_time_scale
 from conveyor_site.local_secret import local_secret, new_credential_keys, private_file
 
@@ -25,9 +26,11 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Where things are -------------------------------------------------------------------------
-CONVEYOR_DATA_DIR = data_folder(
-    Path(os.environ.get("CONVEYOR_DATA_DIR") or BASE_DIR / ".conveyor").resolve()
-)
+# A check of a belt file works on any machine, and makes no folder, secret or database there.
+_ONLY_CHECKS = only_checks(sys.argv)
+CONVEYOR_DATA_DIR = Path(os.environ.get("CONVEYOR_DATA_DIR") or BASE_DIR / ".conveyor").resolve()
+if not _ONLY_CHECKS:
+    data_folder(CONVEYOR_DATA_DIR)
 # Job folders; a root runner keeps them out of private homes (see runners.settings_block).
 CONVEYOR_WORK_DIR = os.environ.get("CONVEYOR_WORK_DIR", "")
 # Unset means the embedded queue, which the first process that needs it starts.
@@ -40,10 +43,10 @@ CONVEYOR_EMBEDDED = "CONVEYOR_DATABASE_URL" not in os.environ
 
 # --- Keys -------------------------------------------------------------------------------------
 SECRET_KEY = os.environ.get("CONVEYOR_SECRET_KEY") or local_secret(
-    CONVEYOR_DATA_DIR / "secret-key", get_random_secret_key
+    CONVEYOR_DATA_DIR / "secret-key", get_random_secret_key, keep=not _ONLY_CHECKS
 )
 CONVEYOR_KEYS = os.environ.get("CONVEYOR_KEYS") or local_secret(
-    CONVEYOR_DATA_DIR / "credential-keys", new_credential_keys
+    CONVEYOR_DATA_DIR / "credential-keys", new_credential_keys, keep=not _ONLY_CHECKS
 )
 
 # Whether these were set. Processes remove the variables from their environment after this.
@@ -114,6 +117,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "conveyor_site.content_policy.ContentPolicyMiddleware",
+    "conveyor_site.visible_text.VisibleTextMiddleware",
 ]
 ROOT_URLCONF = "conveyor_site.urls"
 ASGI_APPLICATION = "conveyor_site.asgi.application"
@@ -132,13 +136,15 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     },
 ]
-DATABASES = {
-    "default": (
-        sqlite_database(private_file(CONVEYOR_DATA_DIR / "conveyor.sqlite3"))
-        if CONVEYOR_EMBEDDED
-        else database_from_url(os.environ["CONVEYOR_DATABASE_URL"])
-    )
-}
+_database_file = CONVEYOR_DATA_DIR / "conveyor.sqlite3"
+if not _ONLY_CHECKS and CONVEYOR_EMBEDDED:
+    private_file(_database_file)
+_database = (
+    sqlite_database(_database_file)
+    if CONVEYOR_EMBEDDED
+    else database_from_url(os.environ["CONVEYOR_DATABASE_URL"])
+)
+DATABASES = {"default": without_new_file(_database) if _ONLY_CHECKS else _database}
 CONVEYOR_DATABASE_IS_FILE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
@@ -161,7 +167,8 @@ FORMAT_MODULE_PATH = ["conveyor_site.formats"]
 STATIC_URL = "/static/"
 STATIC_ROOT = CONVEYOR_DATA_DIR / "static"
 # Empty unless collectstatic fills it; WhiteNoise warns of a folder that is not there.
-data_folder(STATIC_ROOT)
+if not _ONLY_CHECKS:
+    data_folder(STATIC_ROOT)
 STATICFILES_DIRS = [BASE_DIR / "conveyor_site" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

@@ -12,7 +12,7 @@ import runners.urls
 import runs.urls
 from conveyor_site.health import healthz, readyz
 from conveyor_site.metrics import MetricsView
-from conveyor_site.views import Home, Login, belt_file_schema
+from conveyor_site.views import Home, Login, belt_file_schema, page_of_row
 
 admin.site.site_header = admin.site.site_title = "Conveyor"
 admin.site.index_title = "Configuration and records"
@@ -27,6 +27,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("favicon.ico", _icon, name="icon"),
     path("admin/login/", _login),
+    path("admin/r/<path:content_type_id>/<path:object_id>/", admin.site.admin_view(page_of_row)),
     path("admin/", admin.site.urls),
     path("api/v1/", include("conveyor_site.api_urls")),
     path("schema", belt_file_schema, name="belt-file-schema"),

@@ -6,9 +6,10 @@ import sys
 from typing import Any
 
 from django.contrib.auth.views import LoginView
-from django.core.exceptions import DisallowedHost
+from django.contrib.contenttypes.views import shortcut
+from django.core.exceptions import DisallowedHost, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -23,7 +24,7 @@ from products.pages import Page
 from runners.models import Runner
 from runners.presence import runners_with_state
 from runners.querysets import served_queues
-from runs.chains import chains_of
+from runs.chains import newest_chains
 from runs.models import BeltRun, JobRun
 from runs.queue_warnings import SILENT_FOR
 from runs.states import BELT_FINISHED, BeltRunState, JobRunState
@@ -45,11 +46,10 @@ class Home(Page):
         visible = BeltRun.objects.visible_to(user).with_names()
         products = Product.objects.visible_to(user).select_related("source")
         current = products.filter(archived_at__isnull=True).order_by("name")
-        roots = visible.filter(root__isnull=True).order_by("-id")[:_CHAINS]
         states = list(runners_with_state().values_list("state", "slots"))
         return super().get_context_data(
             running=visible.filter(state__in=_UNFINISHED).order_by("-id")[:_RUNNING],
-            chains=chains_of(roots, visible),
+            chains=newest_chains(visible, most=_CHAINS),
             products=list(current[: _PRODUCTS + 1])[:_PRODUCTS],
             troubled=current.exclude(source__error="").filter(source__isnull=False)[:10],
             unserved=_unserved(JobRun.objects.visible_to(user)),
@@ -91,6 +91,14 @@ class Login(LoginView):
         if isinstance(response, HttpResponseRedirect):
             throttle.forgive()
         return response
+
+
+def page_of_row(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
+    """Lead from a form of the admin to the page of its row; raises Http404 for an odd id."""
+    try:
+        return shortcut(request, content_type_id, object_id)
+    except ValidationError as error:
+        raise Http404("There is no row with this id.") from error
 
 
 @require_safe

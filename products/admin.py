@@ -13,7 +13,7 @@ from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.views.decorators.debug import sensitive_post_parameters
 
-from products.admin_base import BoundedAdmin, ReadOnlyAdmin, counted
+from products.admin_base import BoundedAdmin, BoundedInline, ReadOnlyAdmin, counted
 from products.catalogue import archive_product, restore_product
 from products.credentials import set_value, why_closed
 from products.forms import ConfigurationForm, CredentialForm, SourceForm, TokenForm
@@ -41,7 +41,7 @@ _MOST_BOUND = 5
 
 
 # --- Products -------------------------------------------------------------------------------------
-class MembershipInline(admin.TabularInline[Membership, Product]):
+class MembershipInline(BoundedInline, admin.TabularInline[Membership, Product]):
     """Who may do what with the product."""
 
     model = Membership
@@ -49,7 +49,7 @@ class MembershipInline(admin.TabularInline[Membership, Product]):
     extra = 0
 
 
-class SourceInline(admin.StackedInline[Source, Product]):
+class SourceInline(BoundedInline, admin.StackedInline[Source, Product]):
     """The product's repository."""
 
     model = Source
@@ -58,6 +58,7 @@ class SourceInline(admin.StackedInline[Source, Product]):
     readonly_fields = ("error",)
     autocomplete_fields = ("credential",)
     extra = 0
+    max_num = 1
 
 
 @admin.register(Product)
@@ -327,7 +328,7 @@ class ApiTokenAdmin(BoundedAdmin):
 
 # --- The site -------------------------------------------------------------------------------------
 @admin.register(Configuration)
-class ConfigurationAdmin(admin.ModelAdmin[Configuration]):
+class ConfigurationAdmin(BoundedAdmin):
     """The site's configuration: one row, so its list is its form."""
 
     form = ConfigurationForm

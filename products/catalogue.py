@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
-from products.errors import UserError
 from products.models import Product, Source
-from products.names import validate_name
-
-
-class ProductNameError(UserError):
-    """A product cannot have this name."""
-
-    code = "product.name"
-
-
-def create_product(
-    name: str,
-    *,
-    description: str = "",
-    managed_by: Product.Manager = Product.Manager.ADMIN,
-) -> Product:
-    """Make a product; raises ProductNameError for a name that is malformed or taken."""
-    try:
-        validate_name(name)
-    except ValidationError as error:
-        raise ProductNameError(f"{name[:100]!a} names no product. {error.messages[0]}") from error
-    try:
-        with transaction.atomic():
-            return Product.objects.create(name=name, description=description, managed_by=managed_by)
-    except IntegrityError as error:
-        raise ProductNameError(
-            f"There is a product named {name} already. Choose another name."
-        ) from error
 
 
 def archive_product(product: Product) -> bool:

@@ -33,7 +33,7 @@ from runners.fleets import FleetFacts, fleet_facts
 from runners.process import guard
 from runners.process.plan import RunnerPlan, SlotPlace
 from runners.process.slot_line import SlotLine
-from runners.sources import checkout_for
+from runners.sources import checkout_for, tag_of
 from runs.attempts import Claim, place_of_attempt
 from runs.models import BeltRun, Consumption
 from runs.release import frozen_run
@@ -64,7 +64,10 @@ class JobPlan:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What the jobs of a belt run have in common; fixed when the run was created."""
+    """What the jobs of a belt run have in common; fixed when the run was created.
+
+    Whether the run is tainted may change: the claim has that.
+    """
 
     belt_run: BeltRun
     jobs: Mapping[str, JobPlan]
@@ -127,12 +130,12 @@ def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
     configuration, fleets = bench.site()
     fleet = fleets.get(place.key.queue, FleetFacts())
     _refuse_stranger(run.product, fleet)
-    secrets = _Secrets.of(_credentials(run, job))
+    secrets = _Secrets.of(_credentials(run, job, claim))
     return JobAssignment(
         attempt_id=str(claim.attempt_id),
         work_dir=str(bench.plan.work_dir),
         path=fleet.job_path or bench.plan.job_path,
-        isolation=_isolation(bench, fleet, run.belt_run),
+        isolation=_isolation(bench, fleet, claim),
         shell=cast("Shell", job.shell),
         script=plan.script,
         post_run=plan.post_run,
@@ -141,6 +144,7 @@ def build_assignment(claim: Claim, bench: Workbench) -> JobAssignment:
         secret_values=secrets.values,
         secret_files=secrets.files,
         checkout=checkout_for(run.belt_run, bench) if job.wants_source else None,
+        leaves_out_source=bool(run.belt_run.commit) and not job.wants_source,
         working_directory=job.working_directory,
         outputs=tuple(OutputWord(each.name, each.value) for each in job.outputs),
         timeout_s=float(place.timeout_s),
@@ -168,12 +172,13 @@ def _refuse_stranger(product: Product, fleet: FleetFacts) -> None:
         )
 
 
-def _isolation(bench: Workbench, fleet: FleetFacts, run: BeltRun) -> Isolation:
+def _isolation(bench: Workbench, fleet: FleetFacts, claim: Claim) -> Isolation:
     isolation = Isolation(level="none") if fleet.root_jobs else bench.plan.isolation_of(bench.place)
-    if run.tainted and isolation.level == "none":
+    if claim.is_tainted and isolation.level == "none":
         raise SetupError(
-            "This run has code of a fork in it, which is run in isolation only, and here jobs are "
-            "not isolated. Give the job a queue whose runners are root or have bubblewrap."
+            "This run has code or values of a fork in it, so its jobs are run in isolation only. "
+            "This runner does not isolate jobs. Give the job a queue whose runners are root or "
+            "have bubblewrap."
         )
     return isolation
 
@@ -204,6 +209,7 @@ def _facts(run: RunFacts, job_run: JobKey, claim: Claim) -> dict[str, str]:
         "COMMIT": belt_run.commit,
         "REF": belt_run.ref,
         "BRANCH": belt_run.branch,
+        "TAG": tag_of(belt_run),
         "CAUSE": belt_run.cause,
     }
 
@@ -227,13 +233,13 @@ def _environment(run: RunFacts, plan: JobPlan, job_run_id: UUID) -> dict[str, st
 
 
 # --- Credentials ----------------------------------------------------------------------------------
-def _credentials(run: RunFacts, job: JobSpec) -> list[OpenedCredential]:
+def _credentials(run: RunFacts, job: JobSpec, claim: Claim) -> list[OpenedCredential]:
     if not job.credentials:
         return []
-    if run.belt_run.tainted:
+    if claim.is_tainted:
         raise SetupError(
-            f"The job names credentials ({', '.join(job.credentials)}), and this run has code of "
-            "a fork in it, which is given none.",
+            f"The job names credentials ({', '.join(job.credentials)}). This run has code or "
+            "values of a fork in it, so it gets none.",
             reason="credential-missing",
         )
     return open_for_job(run.product, job.credentials)

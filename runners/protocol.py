@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-#: Counted up when a claim or an assignment changes so that older runners would misread it. A job
-#: run carries the lowest protocol that understands it, and no older runner is handed it.
-PROTOCOL = 1
+#: The highest protocol that this runner understands. It is counted up together with an entry of
+#: ``runs.protocol``, which gives each job run the lowest protocol that understands it. No older
+#: runner is handed that job run.
+PROTOCOL = 2
 
 #: The version that a runner shows; the same as in pyproject.toml.
 VERSION = "0.1.0"

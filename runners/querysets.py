@@ -8,7 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from runners.models import Fleet, Runner
@@ -36,11 +36,6 @@ def claiming_slots() -> Counter[str]:
     return slots
 
 
-def known_queues() -> set[str]:
-    """Return the queues of all fleets."""
-    return set(Fleet.objects.values_list("queue", flat=True))
-
-
 def claimable_count(queues: Collection[str], protocol: int, *, limit: int) -> int:
     """Return how many job runs such a runner could claim now, counted up to ``limit``."""
     found = JobRun.objects.claimable(sorted(queues), protocol).values_list("id")[:limit]
@@ -64,8 +59,3 @@ def unwanted_attempts(attempt_ids: Collection[UUID]) -> tuple[dict[UUID, str], s
 def fleets_of(queues: Collection[str]) -> QuerySet[Fleet]:
     """Return the fleets of these queues, with their products read along."""
     return Fleet.objects.filter(queue__in=queues).prefetch_related("products")
-
-
-def runners_of_queue(queue: str) -> list[Runner]:
-    """Return the living runners that serve the queue, by name."""
-    return [runner for runner in living_runners().filter(~Q(queues=[])) if queue in runner.queues]

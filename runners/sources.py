@@ -25,6 +25,7 @@ from runners.process.users import MIRROR_GROUP
 from runs.models import BeltRun
 
 _MIRRORS = ".mirrors"
+_TAGS = "refs/tags/"
 
 
 class Place(Protocol):
@@ -55,7 +56,7 @@ def checkout_for(belt_run: BeltRun, place: Place) -> Checkout:
     allowance = allowed_for_history()
 
     def fetch() -> str:
-        return _fetch(mirrors, source, belt_run.commit, credential, allowance)
+        return _fetch(mirrors, source, belt_run, credential, allowance)
 
     try:
         mirror = run_aside(place.line, fetch)
@@ -63,18 +64,30 @@ def checkout_for(belt_run: BeltRun, place: Place) -> Checkout:
         raise SetupError(
             f"The source of the product {product.name} could not be fetched: {error}"
         ) from error
-    return Checkout(mirror, belt_run.commit, group=_group())
+    return Checkout(mirror, belt_run.commit, group=_group(), tag=tag_of(belt_run))
+
+
+def tag_of(belt_run: BeltRun) -> str:
+    """Return the name of the tag that a belt run is of, "" for other runs."""
+    return belt_run.ref.removeprefix(_TAGS) if belt_run.ref.startswith(_TAGS) else ""
 
 
 def _fetch(
     mirrors: Path,
     source: Source,
-    commit: str,
+    belt_run: BeltRun,
     credential: OpenedCredential | None,
     allowance: Allowance,
 ) -> str:
     mirrors.mkdir(mode=0o711, exist_ok=True)
-    mirror = ensure_commit(mirrors, source.url, commit, credential=credential, allowance=allowance)
+    mirror = ensure_commit(
+        mirrors,
+        source.url,
+        belt_run.commit,
+        credential=credential,
+        allowance=allowance,
+        tag=tag_of(belt_run),
+    )
     group = _group()
     if group is not None:
         os.chown(mirror, -1, group)

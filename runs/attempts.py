@@ -43,11 +43,16 @@ class RunnerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job run that is the claimant's until its lease ends; ``number`` counts attempts from 1."""
+    """A job run that is the claimant's until its lease ends; ``number`` counts attempts from 1.
+
+    ``is_tainted`` is read while the belt run's row is held. It holds for this attempt: the values
+    of the job were copied before.
+    """
 
     attempt_id: UUID
     job_run_id: UUID
     number: int
+    is_tainted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class Candidate(NamedTuple):
     timeout_s: int
     last_attempt: int
     belt_run__state: str
+    belt_run__tainted: bool
 
     @property
     def key(self) -> JobKey:
@@ -128,8 +134,11 @@ def claim_job_run(
 def _claim_first(found: Sequence[Candidate], runner: RunnerFacts, nonce: UUID) -> Claim | None:
     """Claim the first of the candidates in which nobody was quicker."""
     for candidate in found:
-        with moving(candidate.belt_run_id) as moves:
-            claim = claim_candidate(moves, candidate, runner, nonce)
+        untainted = not candidate.belt_run__tainted
+        with moving(candidate.belt_run_id, if_untainted=untainted) as moves:
+            # A transaction that was quicker may have marked the belt run as tainted.
+            present = candidate._replace(belt_run__tainted=not moves.is_untainted)
+            claim = claim_candidate(moves, present, runner, nonce)
         if claim is not None:
             return claim
     return None
@@ -141,7 +150,7 @@ def _is_used(nonce: UUID) -> bool:
 
 def claim_of(nonce: UUID) -> Claim | None:
     """Return the claim that was made with the nonce, while its attempt is alive."""
-    columns = ("id", "job_run_id", "number")
+    columns = ("id", "job_run_id", "number", "job_run__belt_run__tainted")
     row = Attempt.objects.filter(nonce=nonce, active_key__isnull=False).values_list(*columns)
     found = row.first()
     return Claim(*found) if found is not None else None
@@ -170,7 +179,10 @@ def _candidates(queues: tuple[str, ...], protocol: int, is_named: bool) -> Query
 def claim_candidate(
     moves: Moves, candidate: Candidate, runner: RunnerFacts, nonce: UUID
 ) -> Claim | None:
-    """Claim a job run whose belt run is held; return None when another was quicker."""
+    """Claim a job run whose belt run is held; return None when another was quicker.
+
+    ``candidate`` says of the belt run's taint what was read while it was held.
+    """
     attempt_id = uuid7()
     number = candidate.last_attempt + 1
     message = f"Claimed by runner {runner.name}."
@@ -204,7 +216,7 @@ def claim_candidate(
     )
     if candidate.belt_run__state == BeltRunState.PENDING:
         moves.belt(BeltRunState.PENDING, BeltRunState.RUNNING, Why(Reason.CLAIMED, message))
-    return Claim(attempt_id, candidate.id, number)
+    return Claim(attempt_id, candidate.id, number, is_tainted=candidate.belt_run__tainted)
 
 
 def renew_leases(runner_id: UUID, attempt_ids: Collection[UUID]) -> Renewal:

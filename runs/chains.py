@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from runs.models import BeltRun, Edge, JobRun
 from runs.states import BELT_FINISHED, BeltRunState, JobRunState
@@ -38,15 +38,24 @@ def chain_of(run: BeltRun, visible: QuerySet[BeltRun]) -> list[ChainLink]:
     return arranged(runs.order_by("id")[:LONGEST])
 
 
-def chains_of(roots: Iterable[BeltRun], visible: QuerySet[BeltRun]) -> list[list[ChainLink]]:
-    """Return the chain of each of the roots, in their order; one query for all of them."""
-    wanted = list(roots)
-    runs = visible.filter(root_id__in=[root.id for root in wanted]).select_related("belt__product")
-    members: dict[UUID, list[BeltRun]] = {root.id: [root] for root in wanted}
-    for run in runs.order_by("id")[:LONGEST]:
-        if run.root_id is not None:
-            members[run.root_id].append(run)
-    return [arranged(members[root.id]) for root in wanted]
+def newest_chains(visible: QuerySet[BeltRun], *, most: int) -> list[list[ChainLink]]:
+    """Return the newest chains, newest first, each with its visible runs; two queries.
+
+    A chain stands where the first of its runs that are visible stands: its root may be a run of a
+    product that the viewer may not see.
+    """
+    earlier = visible.filter(
+        Q(id=OuterRef("root_id")) | Q(root_id=OuterRef("root_id")), id__lt=OuterRef("id")
+    )
+    first_seen = visible.filter(Q(root__isnull=True) | ~Exists(earlier))
+    heads = list(first_seen.select_related("belt__product").order_by("-id")[:most])
+    runs = visible.filter(root_id__in=[head.root_id_or_own for head in heads])
+    members: dict[UUID, list[BeltRun]] = {head.root_id_or_own: [head] for head in heads}
+    for run in runs.select_related("belt__product").order_by("id")[:LONGEST]:
+        members[run.root_id_or_own].append(run)
+    # A first run that is no root is among its chain's runs, too.
+    unique = [{run.id: run for run in members[head.root_id_or_own]} for head in heads]
+    return [arranged(each.values()) for each in unique]
 
 
 def arranged(runs: Iterable[BeltRun]) -> list[ChainLink]:

@@ -21,13 +21,15 @@ from products.identifiers import uuid7
 from products.models import Configuration
 from products.statements import Given, Select
 from runs.causes import causes_of
-from runs.edges import plan_edges
+from runs.edges import closing_note, plan_edges
 from runs.errors import BeltGoneError, BeltMissingError, UnresolvedError
 from runs.models import BeltRun, Edge, JobRun, Supplier
+from runs.protocol import protocol_of
 from runs.readiness import waits_for
 from runs.release import follow_up, look_again, read_run
 from runs.states import JobRunState, Reason
 from runs.suppliers import SupplierChoice, Supply
+from runs.taint import inherited_taint
 from runs.transitions import Why, moving
 
 
@@ -54,6 +56,7 @@ class NewRun:
     user: Any = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     continue_downstream: bool = True
+    is_of_pull_request: bool = False
     refuse_unresolved: bool = False
 
 
@@ -89,7 +92,9 @@ def create_belt_run(new: NewRun) -> BeltRun:
 def _made_already(new: NewRun) -> BeltRun | None:
     """Return the run that the same event or upstream run has made of the belt."""
     if new.event_id is not None:
-        return BeltRun.objects.filter(event_id=new.event_id, belt=new.belt).first()
+        # The later rounds of a run have its event as well.
+        runs = BeltRun.objects.filter(event_id=new.event_id, belt=new.belt)
+        return runs.order_by("round").first()
     if new.upstream is not None:
         return BeltRun.objects.filter(upstream=new.upstream, belt=new.belt).first()
     return None
@@ -130,12 +135,14 @@ def _insert(
             raise BeltGoneError(f"{new.belt}")
         [number] = _NUMBER.row(belt=new.belt.pk)
         run = _belt_run(run_id, new, number)
+        run.tainted = new.tainted or _inherits_taint(new, chosen)
         moves.begin(run, Why(Reason.CREATED, new.cause, new.by))
         rows = _job_runs(run, belt, chosen, problems)
         moves.insert(rows)
-        edges = plan_edges(
-            run_id, new.belt.product.name, belt, continue_downstream=new.continue_downstream
+        closed = closing_note(
+            continue_downstream=new.continue_downstream, is_of_pull_request=new.is_of_pull_request
         )
+        edges = plan_edges(run_id, new.belt.product.name, belt, closed=closed)
         Edge.objects.bulk_create(edges)
         suppliers = _suppliers([row[0] for row in rows], chosen)
         Supplier.objects.bulk_create(suppliers)
@@ -171,10 +178,20 @@ def _belt_run(run_id: UUID, new: NewRun, number: int) -> BeltRun:
         ref=new.ref,
         branch=new.branch,
         on_default_branch=new.on_default_branch,
-        tainted=new.tainted or bool(upstream and upstream.tainted),
         parameters=dict(new.parameters),
         continue_downstream=new.continue_downstream,
     )
+
+
+def _inherits_taint(new: NewRun, chosen: Chosen) -> bool:
+    """Return whether a supplier or the upstream run is tainted.
+
+    A supplier that is marked later is seen when its values are copied.
+    """
+    supplies = [each for found in chosen.values() for each in found if isinstance(each, Supply)]
+    if any(each.run is not None and each.run.tainted for each in supplies):
+        return True
+    return new.upstream is not None and inherited_taint(new.upstream.id)
 
 
 def _job_runs(
@@ -214,6 +231,7 @@ def new_job_run(run: BeltRun, job: JobSpec, position: int, configuration: Config
         position=position,
         needs=list(job.needs),
         queue=job.queue or configuration.default_queue,
+        protocol=protocol_of(job),
         timeout_s=min(timeout_s, configuration.max_timeout_s),
     )
 

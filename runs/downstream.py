@@ -59,7 +59,7 @@ def _start(edge: Edge) -> BeltRun:
     if made is not None:
         return made
     if belt.archived_at is not None or belt.product.archived_at is not None:
-        raise BeltArchivedError(f"{belt}")
+        raise BeltArchivedError(belt)
     _check_limits(edge.upstream)
     source = (
         Source.objects.select_related("credential", "product").filter(product=belt.product).first()

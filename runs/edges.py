@@ -28,6 +28,7 @@ ENDS: Mapping[BeltRunState, str] = {
     BeltRunState.CANCELLED: "cancelled",
 }
 _NOT_CONTINUED = "This run was started with “do not continue downstream”."
+_OF_PULL_REQUEST = "A run of a pull request does not start downstream belts."
 
 
 @dataclass(slots=True)
@@ -39,11 +40,17 @@ class _Declared:
     where: list[str] = field(default_factory=list)
 
 
-def plan_edges(
-    run_id: UUID, product: str, belt: BeltSpec, *, continue_downstream: bool
-) -> list[Edge]:
+def closing_note(*, continue_downstream: bool, is_of_pull_request: bool) -> str:
+    """Return why the edges of a new run are closed from the beginning; empty if they are open."""
+    if continue_downstream:
+        return ""
+    return _OF_PULL_REQUEST if is_of_pull_request else _NOT_CONTINUED
+
+
+def plan_edges(run_id: UUID, product: str, belt: BeltSpec, *, closed: str) -> list[Edge]:
     """Return the edges of a new run, one a downstream belt, from what both sides declare.
 
+    ``closed`` is why they are closed from the beginning; empty if they are open.
     A job's declaration comes first: it fires earliest. The others are kept as sentences.
     """
     declared: dict[tuple[str, str], _Declared] = {}
@@ -62,10 +69,8 @@ def plan_edges(
             one = declared.setdefault((listener, name), _Declared())
             one.on.update(details.get("on") or SUCCESS)
             one.where.append(f"upstream-build trigger of {listener}")
-    return [
-        _edge(run_id, pair, one, continue_downstream=continue_downstream)
-        for pair, one in declared.items()
-    ]
+    edges = [_edge(run_id, pair, one) for pair, one in declared.items()]
+    return [_closed(edge, closed) if closed else edge for edge in edges]
 
 
 def _pairs(downstreams: Iterable[DownstreamSpec]) -> Iterator[tuple[str, str]]:
@@ -89,11 +94,9 @@ def _listeners() -> QuerySet[Any, Any]:
 _LISTENERS = Select(_listeners)
 
 
-def _edge(
-    run_id: UUID, pair: tuple[str, str], declared: _Declared, *, continue_downstream: bool
-) -> Edge:
+def _edge(run_id: UUID, pair: tuple[str, str], declared: _Declared) -> Edge:
     first, *others = dict.fromkeys(declared.where)
-    edge = Edge(
+    return Edge(
         id=uuid7(),
         upstream_id=run_id,
         product_name=pair[0],
@@ -103,11 +106,10 @@ def _edge(
         declared=first[:300],
         merged=others,
     )
-    return edge if continue_downstream else _closed(edge)
 
 
-def repeated_edge(edge: Edge, run_id: UUID, *, continue_downstream: bool) -> Edge:
-    """Return the edge, not inserted yet, that a repeat of its run has."""
+def repeated_edge(edge: Edge, run_id: UUID, *, closed: str) -> Edge:
+    """Return the edge, not inserted yet, that a repeat of its run has; see ``plan_edges``."""
     again = Edge(
         id=uuid7(),
         upstream_id=run_id,
@@ -118,11 +120,11 @@ def repeated_edge(edge: Edge, run_id: UUID, *, continue_downstream: bool) -> Edg
         declared=edge.declared,
         merged=edge.merged,
     )
-    return again if continue_downstream else _closed(again)
+    return _closed(again, closed) if closed else again
 
 
-def _closed(edge: Edge) -> Edge:
-    edge.closed_at, edge.note = Now(), _NOT_CONTINUED
+def _closed(edge: Edge, note: str) -> Edge:
+    edge.closed_at, edge.note = Now(), note
     return edge
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from belts.models import Belt
 from belts.spec.problems import Problem
 from products.errors import PlatformError, UserError
 from runs.models import BeltRun, JobRun
@@ -88,16 +89,23 @@ class NothingToRerunError(UserError):
 
 
 class BeltArchivedError(UserError):
-    """The belt is no longer part of its product's definition."""
+    """The belt is no longer part of its product's definition, or the product is archived."""
 
     code = "belt.archived"
     http_status = 409
 
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"The belt {name} is archived: its product's definition no longer has it. Put it back "
-            "into the belt file, or into the admin, to start it again."
-        )
+    def __init__(self, belt: Belt) -> None:
+        if belt.product.archived_at is not None:
+            sentence = (
+                f"The product {belt.product} is archived. Restore it in the admin, Products, to "
+                "start its belts."
+            )
+        else:
+            sentence = (
+                f"The belt {belt} is archived: its product's definition no longer has it. Put it "
+                "back into the belt file, or into the admin, to start it again."
+            )
+        super().__init__(sentence)
 
 
 class BeltMissingError(UserError):

@@ -224,6 +224,7 @@ _PRESENT = Select(
             "job_run__cancel_requested_by",
             "job_run__belt_run__state",
             "job_run__belt_run__cancel_requested_at",
+            "job_run__belt_run__tainted",
             *look_columns(OuterRef("job_run__belt_run_id"), but=OuterRef("job_run_id")).values(),
         )
     )
@@ -235,8 +236,8 @@ def _read(place: AttemptPlace, attempt_id: UUID) -> _Present | None:
     row = _PRESENT.row(id=attempt_id)
     if row is None:
         return None
-    state, made, cancelled_at, by, belt_state, belt_cancelled_at, *look = row
-    run = run_in_state(place.belt_run_id, belt_state, belt_cancelled_at)
+    state, made, cancelled_at, by, belt_state, belt_cancelled_at, tainted, *look = row
+    run = run_in_state(place.belt_run_id, belt_state, belt_cancelled_at, bool(tainted))
     return _Present(
         run=run,
         job=job_of(run, place.key.name),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models.functions import Coalesce
@@ -34,6 +34,7 @@ class _Found:
     output_id: UUID | None
     value: str
     label: str
+    is_tainted: bool
 
 
 # --- Where suppliers stand ------------------------------------------------------------------------
@@ -52,15 +53,21 @@ def supplies_of(consumer_ids: Sequence[UUID]) -> dict[UUID, list[Supply]]:
         "belt_run__belt__product"
     )
     suppliers = list(rows.order_by("id"))
-    states = _job_states(suppliers)
+    jobs = _jobs(suppliers)
     supplies: dict[UUID, list[Supply]] = {}
     for supplier in suppliers:
-        supplies.setdefault(supplier.consumer_id, []).append(supply_of(supplier, states))
+        supplies.setdefault(supplier.consumer_id, []).append(_supply_of(supplier, jobs))
     return supplies
 
 
-def supply_of(supplier: Supplier, job_states: Mapping[tuple[UUID, str], JobRunState]) -> Supply:
-    """Return how one supplier stands; ``job_states`` by belt run and job."""
+class _Job(NamedTuple):
+    """A job of a supplier, read after the supplier was."""
+
+    state: JobRunState
+    is_tainted: bool
+
+
+def _supply_of(supplier: Supplier, jobs: Mapping[tuple[UUID, str], _Job]) -> Supply:
     run = supplier.belt_run
     if run is None and supplier.how != Supplier.How.NONE:
         # It was removed; a repeat has its values from the run that it repeats, if at all.
@@ -68,13 +75,15 @@ def supply_of(supplier: Supplier, job_states: Mapping[tuple[UUID, str], JobRunSt
     if run is None:
         sentence = supplier.note or f"{supplier.product_name}.{supplier.belt_name} has no such run."
         return Supply(SupplyState.MISSING, sentence)
-    state = job_states.get((run.id, supplier.job_name)) if supplier.job_name else None
-    if run.state in BELT_FINISHED or (state is not None and state in FINISHED):
-        return Supply(SupplyState.READY)
+    job = jobs.get((run.id, supplier.job_name)) if supplier.job_name else None
+    if run.state in BELT_FINISHED:
+        return Supply(SupplyState.READY, is_tainted=run.tainted)
+    if job is not None and job.state in FINISHED:
+        return Supply(SupplyState.READY, is_tainted=job.is_tainted)
     return Supply(SupplyState.PENDING, f"Waits for {run}, which is still running.")
 
 
-def _job_states(suppliers: Iterable[Supplier]) -> dict[tuple[UUID, str], JobRunState]:
+def _jobs(suppliers: Iterable[Supplier]) -> dict[tuple[UUID, str], _Job]:
     open_runs = [
         each.belt_run_id
         for each in suppliers
@@ -84,20 +93,23 @@ def _job_states(suppliers: Iterable[Supplier]) -> dict[tuple[UUID, str], JobRunS
         return {}
     rows = JobRun.objects.filter(belt_run_id__in=open_runs)
     return {
-        (run_id, name): JobRunState(state)
-        for run_id, name, state in rows.values_list("belt_run_id", "name", "state")
+        (run_id, name): _Job(JobRunState(state), tainted)
+        for run_id, name, state, tainted in rows.values_list(
+            "belt_run_id", "name", "state", "belt_run__tainted"
+        )
     }
 
 
 # --- Values ---------------------------------------------------------------------------------------
-def consume(job_run_id: UUID, job: JobSpec, *, run: BeltRun) -> None:
+def consume(job_run_id: UUID, job: JobSpec, *, run: BeltRun) -> bool:
     """Copy every value that the job refers to into its rows of lineage.
 
-    Raises InputMissingError, with nothing stored, when one does not exist.
+    Returns whether a value comes from a tainted run. Raises InputMissingError, with nothing stored,
+    when a value does not exist.
     """
     references = job_references(job)
     if not references:
-        return
+        return False
     file = spec_of(run.definition)
     belt = file.belt(run.belt.name)
     reader = _Reader(job_run_id, run, file, belt) if belt is not None else None
@@ -121,6 +133,7 @@ def consume(job_run_id: UUID, job: JobSpec, *, run: BeltRun) -> None:
         )
         for variable, reference in references.items()
     )
+    return any(each.is_tainted for each in found.values())
 
 
 class _Reader:
@@ -181,18 +194,22 @@ class _Reader:
         if self._run.rerun_of_id is None:
             return None
         name = JobRun.objects.filter(id=self._job_run_id).values("name")[:1]
-        row = Consumption.objects.filter(
+        rows = Consumption.objects.filter(
             consumer__belt_run_id=self._run.rerun_of_id,
             consumer__name=name,
             reference=str(reference),
-        ).first()
-        return _Found(row.output_id, row.value, row.supplier_label) if row else None
+        )
+        columns = ("output_id", "value", "supplier_label", "consumer__belt_run__tainted")
+        row: Any = rows.values_list(*columns).first()
+        return _Found(*row) if row else None
 
     def _of_job(self, run: BeltRun, job: str, reference: Reference) -> _Found:
         producer = JobRun.objects.filter(belt_run=run, name=job).annotate(
             source_id=Coalesce("reused_from_id", "id")
         )
-        row: Any = producer.values("source_id", "state").first()
+        # The job has ended before this statement. It was marked before its values were copied, so a
+        # mark that these values need is seen here.
+        row: Any = producer.values("source_id", "state", "belt_run__tainted").first()
         state = row["state"] if row else "not part of it"
         output = Output.objects.filter(job_run_id=row["source_id"]) if row else None
         found = output.filter(name=reference.output).first() if output is not None else None
@@ -201,4 +218,4 @@ class _Reader:
                 f"{reference.text} has no value: job {job} of {run} is {state} and handed on no "
                 f"{reference.output}."
             )
-        return _Found(found.id, found.value, f"{run}: {job}")
+        return _Found(found.id, found.value, f"{run}: {job}", row["belt_run__tainted"])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from products.models import Product
@@ -30,10 +28,6 @@ class BeltRunQuerySet(models.QuerySet[Any]):
     def with_names(self) -> BeltRunQuerySet:
         """Return the same with belt and product read along."""
         return self.select_related("belt__product")
-
-    def of_chain(self, root_id: UUID) -> BeltRunQuerySet:
-        """Return the run at which a chain began and all that it led to, oldest first."""
-        return self.filter(Q(id=root_id) | Q(root_id=root_id)).order_by("id")
 
     def suppliers_of_latest(self) -> BeltRunQuerySet:
         """Return runs that may supply others unasked: default branch, nothing from forks."""

@@ -30,10 +30,14 @@ class SupplyState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """One supplier of a job; ``sentence`` says what is waited for, or why it never comes."""
+    """One supplier of a job; ``sentence`` says what is waited for, or why it never comes.
+
+    ``is_tainted`` changes nothing of when the job goes on, but how it is run.
+    """
 
     state: SupplyState
     sentence: str = ""
+    is_tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

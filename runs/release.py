@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +32,7 @@ from runs.states import (
     Reason,
     final_belt_state,
 )
+from runs.taint import taint
 from runs.transitions import JobKey, Moves, Why, moving
 
 #: So many job runs are read by their names; where more are wanted, all are read.
@@ -54,25 +55,31 @@ def job_of(run: BeltRun, name: str) -> JobSpec | None:
 
 def read_run(belt_run_id: UUID) -> BeltRun:
     """Return a belt run with what its verbs need of it; see ``run_in_state``."""
-    columns = ("state", "cancel_requested_at")
+    columns = ("state", "cancel_requested_at", "tainted")
     row: Any = BeltRun.objects.values_list(*columns).get(id=belt_run_id)
     return run_in_state(belt_run_id, *row)
 
 
 def run_in_state(
-    belt_run_id: UUID, state: BeltRunState, cancel_requested_at: datetime | None
+    belt_run_id: UUID,
+    state: BeltRunState,
+    cancel_requested_at: datetime | None,
+    tainted: bool,
 ) -> BeltRun:
     """Return a belt run with its belt, product and definition, and with this present state.
 
     All else that may change in it is from an earlier call.
     """
     run = copy(frozen_run(belt_run_id))
-    run.state, run.cancel_requested_at = state, cancel_requested_at
+    run.state, run.cancel_requested_at, run.tainted = state, cancel_requested_at, tainted
     return run
 
 
 def frozen_run(belt_run_id: UUID) -> BeltRun:
-    """Return a belt run with belt, product and definition; only what never changes is right."""
+    """Return a belt run with belt, product and definition; only what never changes is right.
+
+    Whether it is tainted may change: a claim has that.
+    """
     run = _runs.get(belt_run_id)
     if run is None:
         runs: Any = BeltRun.objects.select_related("belt__product", "definition")
@@ -154,7 +161,8 @@ def _release_waiting(moves: Moves, run: BeltRun, ended: set[str] | None) -> bool
             WaitingJob(name, row.needs, tuple(supplies.get(row.key.id, ())))
             for name, row in waiting.items()
         ]
-        ended = _ended(_carry_out(moves, run, waiting, decide(jobs, states)))
+        doubtful = {job.name for job in jobs if any(each.is_tainted for each in job.supplies)}
+        ended = _ended(_carry_out(moves, run, _Decided(waiting, doubtful), decide(jobs, states)))
         has_ended |= bool(ended)
     return has_ended
 
@@ -209,17 +217,26 @@ def _rows_of(names: int) -> QuerySet[Any, Any]:
 _ROWS = [Select(partial(_rows_of, names)) for names in range(_FEW_NAMES + 1)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """The waiting jobs that are decided; a supplier of the ``doubtful`` ones is tainted."""
+
+    rows: Mapping[str, _Row]
+    doubtful: Collection[str]
+
+
 def _carry_out(
-    moves: Moves, run: BeltRun, waiting: Mapping[str, _Row], decisions: Iterable[Decision]
+    moves: Moves, run: BeltRun, decided: _Decided, decisions: Iterable[Decision]
 ) -> dict[str, JobRunState]:
     """Carry out the decisions; return the new states of the job runs that moved."""
     done: dict[str, JobRunState] = {}
     for decision in decisions:
-        row = waiting[decision.name]
+        row = decided.rows[decision.name]
         if decision.state == JobRunState.WAITING:
             _say(row, decision.sentence)
         elif decision.state == JobRunState.QUEUED:
-            done[decision.name] = _queue(moves, run, row.key)
+            is_doubtful = decision.name in decided.doubtful
+            done[decision.name] = _queue(moves, run, row.key, is_doubtful=is_doubtful)
         else:
             why = Why(decision.reason, decision.sentence)
             moves.job(row.key, JobRunState.WAITING, decision.state, why)
@@ -232,15 +249,17 @@ def _say(row: _Row, sentence: str) -> None:
         JobRun.objects.filter(id=row.key.id).update(message=sentence)
 
 
-def _queue(moves: Moves, run: BeltRun, key: JobKey) -> JobRunState:
+def _queue(moves: Moves, run: BeltRun, key: JobKey, *, is_doubtful: bool) -> JobRunState:
     job = job_of(run, key.name)
     try:
-        if job is not None:
-            consume(key.id, job, run=run)
+        is_tainted = (job is not None and consume(key.id, job, run=run)) or is_doubtful
     except InputMissingError as error:
         why = Why(Reason.INPUT_MISSING, str(error))
         moves.job(key, JobRunState.WAITING, JobRunState.ERRORED, why)
         return JobRunState.ERRORED
+    if is_tainted and not run.tainted:
+        taint(run.id)
+        run.tainted = True
     moves.queue(key, JobRunState.WAITING, Why(Reason.READY), number=1)
     return JobRunState.QUEUED
 

@@ -11,8 +11,9 @@ from belts.models import Belt
 from products.configuration import current
 from products.identifiers import uuid7
 from runs.creation import new_job_run
-from runs.edges import repeated_edge
+from runs.edges import closing_note, repeated_edge
 from runs.errors import (
+    BeltArchivedError,
     BeltMissingError,
     NothingToRerunError,
     RunGoneError,
@@ -30,26 +31,34 @@ def rerun_belt_run(
     *,
     user: Any = None,
     only_failed: bool = False,
-    continue_downstream: bool = True,
+    continue_downstream: bool | None = None,
     by: str = "",
 ) -> BeltRun:
     """Repeat a belt run that has ended; return the new round.
 
-    It has the same definition, commit, suppliers and parameters. With ``only_failed`` the jobs
-    that succeeded are kept with their outputs. Raises RunUnfinishedError, NothingToRerunError,
-    RunUnresolvedError for one that was never run because its inputs name what does not exist, and
-    RunGoneError for one that was removed.
+    It has the same definition, commit, event, suppliers and parameters. With ``only_failed`` the
+    jobs that succeeded are kept with their outputs. It continues downstream unless it is of a pull
+    request or ``continue_downstream`` chooses otherwise.
+
+    Raises RunUnfinishedError, NothingToRerunError, RunUnresolvedError for one that was never run
+    because its inputs name what does not exist, RunGoneError for one that was removed, and
+    BeltArchivedError where the product is archived. A belt that its product no longer has is
+    repeated on the plan of its run.
     """
-    rows = BeltRun.objects.select_related("belt__product", "definition")
+    rows = BeltRun.objects.select_related("belt__product", "definition", "event")
     present = rows.filter(id=run.id).first()
     if present is None:
         raise RunGoneError(run)
+    if present.belt.product.archived_at is not None:
+        raise BeltArchivedError(present.belt)
     if not present.is_finished:
         raise RunUnfinishedError(present)
     if only_failed and not _has_unsuccessful(present):
         raise NothingToRerunError(present)
     _check_resolved(present)
     name = by or (user.get_username() if user is not None else "") or "somebody"
+    if continue_downstream is None:
+        continue_downstream = not _is_of_pull_request(present)
     again = _round(present, user, name, continue_downstream=continue_downstream)
     try:
         _insert(present, again, name, only_failed=only_failed)
@@ -60,6 +69,10 @@ def rerun_belt_run(
         raise RunGoneError(run) from error
     again.refresh_from_db()
     return again
+
+
+def _is_of_pull_request(run: BeltRun) -> bool:
+    return run.event is not None and run.event.is_pull_request
 
 
 def _has_unsuccessful(run: BeltRun) -> bool:
@@ -81,6 +94,7 @@ def _round(run: BeltRun, user: Any, name: str, *, continue_downstream: bool) -> 
         belt=run.belt,
         definition=run.definition,
         number=run.number,
+        event=run.event,
         started_by=user if getattr(user, "pk", None) else None,
         cause=f"{run} again, asked for by {name}."[:500],
         root_id=run.root_id_or_own,
@@ -91,7 +105,6 @@ def _round(run: BeltRun, user: Any, name: str, *, continue_downstream: bool) -> 
         ref=run.ref,
         branch=run.branch,
         on_default_branch=run.on_default_branch,
-        tainted=run.tainted,
         parameters=run.parameters,
         continue_downstream=continue_downstream,
     )
@@ -103,7 +116,6 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
         raise BeltMissingError(run.belt.product.name, run.belt.name, [], run.commit)
     with moving(again.id, is_new=True) as moves:
         again.round = _next_round(run)
-        moves.begin(again, Why(Reason.CREATED, again.cause, name))
         former = {job_run.name: job_run for job_run in JobRun.objects.filter(belt_run=run)}
         rows = []
         configuration = current()
@@ -111,12 +123,20 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
             job_run = new_job_run(again, job, position, configuration)
             kept = former.get(job.name) if only_failed else None
             rows.append(_first(job_run, kept, run.round))
-        moves.insert(rows)
         suppliers = _copied_suppliers(run, [row[0] for row in rows if not row[0].reused_from_id])
+        # What is kept from the round before brings the taint of that round with it.
+        again.tainted = run.tainted or any(
+            each.belt_run is not None and each.belt_run.tainted for each in suppliers
+        )
+        moves.begin(again, Why(Reason.CREATED, again.cause, name))
+        moves.insert(rows)
         Supplier.objects.bulk_create(suppliers)
+        closed = closing_note(
+            continue_downstream=again.continue_downstream,
+            is_of_pull_request=_is_of_pull_request(run),
+        )
         Edge.objects.bulk_create(
-            repeated_edge(each, again.id, continue_downstream=again.continue_downstream)
-            for each in run.edges.all()
+            repeated_edge(each, again.id, closed=closed) for each in run.edges.all()
         )
         follow_up(moves, read_run(again.id))
         if suppliers:
@@ -144,7 +164,8 @@ def _first(
 
 def _copied_suppliers(run: BeltRun, job_runs: list[JobRun]) -> list[Supplier]:
     by_name = {job_run.name: job_run for job_run in job_runs}
-    former = Supplier.objects.filter(consumer__belt_run=run).select_related("consumer")
+    rows = Supplier.objects.filter(consumer__belt_run=run)
+    former = rows.select_related("consumer", "belt_run")
     return [
         Supplier(
             id=uuid7(),
@@ -152,7 +173,7 @@ def _copied_suppliers(run: BeltRun, job_runs: list[JobRun]) -> list[Supplier]:
             product_name=each.product_name,
             belt_name=each.belt_name,
             job_name=each.job_name,
-            belt_run_id=each.belt_run_id,
+            belt_run=each.belt_run,
             how=each.how,
             note=each.note,
         )

@@ -44,7 +44,7 @@ def start_belt_run(
     """
     product = belt.product
     if belt.archived_at is not None or product.archived_at is not None:
-        raise BeltArchivedError(f"{belt}")
+        raise BeltArchivedError(belt)
     given = checked_parameters(parameters or {})
     if problem := storing_problem(ref):
         raise ParameterError(f"The ref {ref!r} cannot be there. {problem}")

@@ -1,8 +1,8 @@
 """Answers that go on for a while: a log as a whole, and what happens as it happens.
 
-A feed looks at the database a bit at a time. Under ASGI its looks run in a few threads that all
+A feed reads the database a bit at a time. Under ASGI its reads run in a few threads that all
 streams of the process share, so that watchers hold neither a thread nor a database connection
-each; under WSGI a stream tells what there is and ends, and its reader comes again.
+each; under WSGI a stream sends what is there and ends, and its reader comes again.
 The format of events: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,8 +39,9 @@ MAX_WATCHERS_EACH = 50
 MAX_THREADS = 4
 
 _threads = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="streams")
-#: The streams that are watched now, and by which user.
+#: The streams that are open now, and whose they are.
 _watchers: dict[object, Any] = {}
+_counting = threading.Lock()
 
 
 class TooManyWatchersError(PlatformError):
@@ -49,8 +52,8 @@ class TooManyWatchersError(PlatformError):
 
     def __init__(self, count: int, by: str) -> None:
         super().__init__(
-            f"{count} streams are watched here {by} already. Close some, or load the page again in "
-            "a while."
+            f"{by} has {count} live pages or streams open, which is the limit. Close some, or try "
+            "again in a minute."
         )
 
 
@@ -89,11 +92,7 @@ def whole_text(request: HttpRequest, feed: Feed) -> StreamingHttpResponse:
 def event_stream(request: HttpRequest, feed: Feed) -> StreamingHttpResponse:
     """Answer with the events of the feed; raises TooManyWatchersError."""
     user = getattr(request.user, "pk", None)
-    if len(_watchers) >= MAX_WATCHERS:
-        raise TooManyWatchersError(MAX_WATCHERS, "by all")
-    if sum(each == user for each in _watchers.values()) >= MAX_WATCHERS_EACH:
-        raise TooManyWatchersError(MAX_WATCHERS_EACH, "by you")
-    content = _watched(feed, user) if isinstance(request, ASGIRequest) else _glanced(feed)
+    content = _Watched(feed, user) if isinstance(request, ASGIRequest) else _glanced(feed)
     response = StreamingHttpResponse(content, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -101,15 +100,42 @@ def event_stream(request: HttpRequest, feed: Feed) -> StreamingHttpResponse:
     return response
 
 
-async def _watched(feed: Feed, user: Any) -> AsyncIterator[bytes]:
-    watcher = object()
-    _watchers[watcher] = user
-    try:
-        yield f"retry: {COME_AGAIN_MS}\n\n".encode()
-        async for data in _followed(feed, life_s=LIFE_S):
-            yield data
-    finally:
-        del _watchers[watcher]
+class _Watched:
+    """The events of a feed, counted from the moment at which the answer is made.
+
+    The count is taken back when the events end, when the answer is closed unread, and when it is
+    lost, as by a reader who leaves before the answer exists. Raises TooManyWatchersError.
+    """
+
+    def __init__(self, feed: Feed, user: Any) -> None:
+        self._feed = feed
+        watcher = object()
+        with _counting:
+            _check_limits(user)
+            _watchers[watcher] = user
+        self._give_back = weakref.finalize(self, _watchers.pop, watcher, None)
+        self._give_back.atexit = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            yield f"retry: {COME_AGAIN_MS}\n\n".encode()
+            async for data in _followed(self._feed, life_s=LIFE_S):
+                yield data
+        finally:
+            self._give_back()
+
+    def close(self) -> None:
+        """Take the count back; the handler calls it when the answer was sent or given up."""
+        self._give_back()
+
+
+def _check_limits(user: Any) -> None:
+    # A copy: other threads and the garbage collector take watchers out.
+    open_now = list(_watchers.values())
+    if len(open_now) >= MAX_WATCHERS:
+        raise TooManyWatchersError(MAX_WATCHERS, "Everybody together")
+    if open_now.count(user) >= MAX_WATCHERS_EACH:
+        raise TooManyWatchersError(MAX_WATCHERS_EACH, "Your account")
 
 
 async def _followed(feed: Feed, *, life_s: float | None = None) -> AsyncIterator[bytes]:

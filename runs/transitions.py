@@ -59,10 +59,12 @@ class JobKey(NamedTuple):
 class Moves:
     """What one transaction moves in one belt run; events and consequences are written at its end.
 
-    ``moved`` are the job runs by name with the states that they were moved to.
+    ``moved`` are the job runs by name with the states that they were moved to. ``is_untainted`` is
+    true where the transaction has made sure that the belt run is untainted, see ``moving``.
     """
 
     belt_run_id: UUID
+    is_untainted: bool = False
     moved: dict[str, JobRunState] = field(default_factory=dict)
     _events: list[dict[str, Any]] = field(default_factory=list)
     _consequences: list[Consequence] = field(default_factory=list)
@@ -216,16 +218,27 @@ class Moves:
 
 
 @contextmanager
-def moving(belt_run_id: UUID, *, is_new: bool = False, is_shared: bool = False) -> Iterator[Moves]:
+def moving(
+    belt_run_id: UUID,
+    *,
+    is_new: bool = False,
+    is_shared: bool = False,
+    if_untainted: bool = False,
+) -> Iterator[Moves]:
     """Move things in a belt run: a transaction that holds its row, which ``is_new`` inserts itself.
 
     ``is_shared`` leaves the row to others, for a move after which nothing else in the belt run
-    stands otherwise. Nothing of it is kept when the block raises.
+    stands otherwise. ``if_untainted`` takes the row only if the belt run is untainted, which
+    ``Moves.is_untainted`` then says; if it is not, the row is taken by a second statement. Nothing
+    is kept when the block raises.
     """
     with transaction.atomic():
-        if not (is_new or is_shared):
-            update_where(BeltRun, {"id": belt_run_id}, {"moves": _ONE_MORE})
         moves = Moves(belt_run_id)
+        if if_untainted:
+            where = {"id": belt_run_id, "tainted": False}
+            moves.is_untainted = bool(update_where(BeltRun, where, {"moves": _ONE_MORE}))
+        if not (is_new or is_shared or moves.is_untainted):
+            update_where(BeltRun, {"id": belt_run_id}, {"moves": _ONE_MORE})
         yield moves
         moves.close()
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from belts.definitions import definition_at, spec_of
+from belts.definitions import current_definition, definition_at, spec_of
 from belts.models import Belt, Definition
 from belts.spec.matching import EventFacts, matches
 from products.errors import UserError
@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 def start_for_event(event_id: UUID) -> list[BeltRun]:
     """Start the belts that an event triggers, each once however often this is called.
 
-    The triggers are those of the definition at the event's own commit. What came of the event is
-    kept with it as a sentence. Raises PlatformError when it could not be found out and is to be
-    tried again.
+    The triggers are those of the definition at the event's own commit; a fork's event has those of
+    the product's present definition, so that a fork does not decide what is run. What came of the
+    event is kept with it as a sentence. Raises PlatformError when it could not be found out and is
+    to be tried again.
     """
     event = Event.objects.select_related("product", "source").filter(id=event_id).first()
     if event is None or event.handled_at is not None:
@@ -48,7 +49,7 @@ def _start(event: Event, runs: list[BeltRun]) -> str:
     if event.product.archived_at is not None:
         return "The product is archived."
     place = _place(event)
-    definition = definition_at(event.product, place.commit)
+    definition = _definition(event, place)
     names = list(dict.fromkeys(_belts(event, definition)))
     for name in names:
         # A branch may have belts that the default branch has not, or not yet.
@@ -64,6 +65,8 @@ def _start(event: Event, runs: list[BeltRun]) -> str:
             on_default_branch=place.on_default_branch,
             tainted=event.tainted,
             event_id=event.id,
+            is_of_pull_request=event.is_pull_request,
+            continue_downstream=not event.is_pull_request,
         )
         runs.append(create_belt_run(new))
     if not names:
@@ -77,6 +80,10 @@ def _place(event: Event) -> ResolvedRef:
             product=event.product
         )
         return place_of(event.product, source.first())
+    if event.is_pull_request:
+        # Its branch is the one that it is to be merged into, which does not have the commit. So no
+        # consumer finds the run by that branch.
+        return ResolvedRef(event.commit, event.ref, branch="", on_default_branch=False)
     default = event.source.default_branch if event.source else ""
     return ResolvedRef(
         commit=event.commit,
@@ -84,6 +91,12 @@ def _place(event: Event) -> ResolvedRef:
         branch=event.branch,
         on_default_branch=bool(default) and event.branch == default,
     )
+
+
+def _definition(event: Event, place: ResolvedRef) -> Definition:
+    if event.tainted:
+        return current_definition(event.product)
+    return definition_at(event.product, place.commit)
 
 
 def _belts(event: Event, definition: Definition) -> Iterator[str]:
@@ -96,10 +109,7 @@ def _belts(event: Event, definition: Definition) -> Iterator[str]:
         facts = EventFacts(
             kind=kind,
             repository=event.source.url if event.source else "",
-            ref=event.ref,
             branch=event.branch,
-            commit=event.commit,
-            fork=event.tainted,
         )
         for trigger in file.triggers:
             if matches(trigger, facts, same_repository=same_repository):

@@ -21,6 +21,7 @@ from conveyor_site.deliver import deliver
 from products.identifiers import uuid7
 from products.models import OutboxRow, Product
 from products.statements import update_where
+from runners.protocol import PROTOCOL
 from runs.attempts import Claim, NextClaim, RunnerFacts, claim_job_run
 from runs.begin import start_attempt
 from runs.finish import AttemptEnd, Finished, finish_attempt
@@ -113,7 +114,7 @@ class Worker:
     """Claims and ends job runs as a slot does, without executing anything."""
 
     queues: Sequence[str] = QUEUES
-    protocol: int = 1
+    protocol: int = PROTOCOL
     id: UUID = field(default_factory=uuid7)
     boot_id: UUID = field(default_factory=uuid4)
     name: str = "worker"

@@ -47,6 +47,12 @@ class CommitFile(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     product = models.ForeignKey(Product, models.CASCADE, related_name="commit_files")
     commit = models.CharField(max_length=64, blank=True, help_text="Empty for a bare file.")
+    path = models.CharField(
+        max_length=500,
+        default=".conveyor.yml",
+        db_default=".conveyor.yml",
+        help_text="Where the file was read in the repository.",
+    )
     definition = models.ForeignKey(
         Definition, models.CASCADE, null=True, blank=True, related_name="commit_files"
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
@@ -13,11 +14,13 @@ from belts.spec.limits import POST_RUN_DEFAULT_S
 from belts.spec.names import (
     RESERVED_NAMES,
     is_reserved_variable,
+    nearest,
     quoted,
     variable_of_credential,
 )
 from belts.spec.places import has_reference
-from belts.spec.read import NOTHING, Reader
+from belts.spec.read import Reader
+from belts.spec.read_words import NOTHING
 from belts.spec.references import PATTERN
 from belts.spec.shapes import (
     RETRIED,
@@ -34,6 +37,16 @@ from belts.spec.shapes import (
 from belts.spec.shell_scan import ShellScan
 
 Values = dict[str, Any]
+
+
+@functools.cache
+def iana_zones() -> frozenset[str]:
+    """Return the names of IANA; a system may have others, such as localtime, of its own meaning."""
+    listed = importlib.resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8")
+    return frozenset(listed.split())
+
+
+_EMPTY = "The commands are empty."
 
 
 class Builder:
@@ -94,24 +107,26 @@ class Builder:
     def _check_cron(self, cron: str, path: str) -> None:
         reason = None
         if len(cron.split()) != 5:
-            reason = "it needs five fields: minute, hour, day, month, weekday"
+            reason = "it needs five fields: minute, hour, day, month and weekday"
         else:
             try:
                 next(CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC)))
             except CronSimError as error:
                 reason = str(error).lower()
             except (StopIteration, ValueError, OverflowError):
-                reason = "it never comes true"
+                reason = "no time matches it"
         if reason is not None:
             message = f"The cron expression {quoted(cron)} is wrong: {reason}."
-            self.reader.report("trigger.bad-cron", path, message, "An example: 30 3 * * MON-FRI")
+            self.reader.report("trigger.bad-cron", path, message, "Example: 30 3 * * MON-FRI")
 
     def _check_timezone(self, name: str, path: str) -> None:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            message = f"There is no time zone {quoted(name)}."
-            self.reader.report("trigger.bad-timezone", path, message, "An example: Europe/Berlin")
+        names = iana_zones()
+        if name in names:
+            return
+        near = nearest(name, names)
+        hint = f"Did you mean {quoted(near)}?" if near else "Example: Europe/Berlin"
+        message = f"{quoted(name)} is not the name of a time zone of IANA."
+        self.reader.report("trigger.bad-timezone", path, message, hint)
 
     # Belts and jobs
 
@@ -138,7 +153,7 @@ class Builder:
         self._reserved_name(f"{path}.name", values.get("name", ""))
         self._check_env(values.get("env", {}), f"{path}.env")
         if not values.get("commands", "x").strip():
-            self.reader.report("job.no-commands", f"{path}.commands", "The commands are blank.")
+            self.reader.report("job.no-commands", f"{path}.commands", _EMPTY, "Write a command.")
         merged = {**defaults, **values, "env": {**defaults["env"], **values.get("env", {})}}
         shell = merged.get("shell", "bash")
         self._check_credentials(merged, path)
@@ -180,11 +195,15 @@ class Builder:
             return
         entry_path = f"{path}.working-directory"
         if has_reference(directory):
-            self._misplaced(entry_path, "a working directory", "cd there in the commands")
+            fix = "Write `cd` into the commands."
+            self._misplaced(entry_path, "a working directory", fix)
         elif directory.startswith(("/", "~")) or ".." in directory.split("/"):
-            message = f"The working directory {quoted(directory)} leads out of the workspace."
+            message = f"The working directory {quoted(directory)} is outside of the workspace."
             self.reader.report(
-                "job.bad-directory", entry_path, message, "Write it below the repository's root."
+                "job.bad-directory",
+                entry_path,
+                message,
+                "Write a path below the workspace, without `..`.",
             )
 
     def _inputs(self, values: Values, belt: Values, path: str) -> tuple[InputSpec, ...]:
@@ -198,12 +217,12 @@ class Builder:
             spec = self._input(chosen, jobs, str(belt.get("name")))
             entry_path = f"{path}[{index}]"
             if spec.kind != "product" and (spec.build is not None or spec.branch is not None):
-                message = f"{quoted(spec.name)} belongs to this run; there is no other to choose."
-                hint = "Take build and branch away."
+                message = f"{quoted(spec.name)} is part of this run, so no other run can be chosen."
+                hint = "Remove `build` and `branch`."
                 self.reader.report("input.own-belt", entry_path, message, hint)
             elif any(each.name == spec.name for each in found):
-                message = f"The input {quoted(spec.name)} stands twice in the list."
-                self.reader.report("value.duplicate", entry_path, message, "Take one away.")
+                message = f"The list has the input {quoted(spec.name)} twice."
+                self.reader.report("value.duplicate", entry_path, message, "Remove one of them.")
             found.append(spec)
         return tuple(found)
 
@@ -232,7 +251,7 @@ class Builder:
             self._reserved_variable(spec.name, entry_path)
             if spec.name in found:
                 message = f"The output {quoted(spec.name)} is declared twice."
-                self.reader.report("name.duplicate", entry_path, message)
+                self.reader.report("name.duplicate", entry_path, message, "Remove one of them.")
             if spec.value is not None:
                 self._check_output_value(spec.value, shell, entry_path)
             found[spec.name] = spec
@@ -243,17 +262,17 @@ class Builder:
             self.reader.report(
                 "output.needs-shell",
                 path,
-                "An output's value is expanded by a shell, and this job's shell is python.",
-                "Declare the bare name and write NAME=value to the file $CONVEYOR_OUTPUT.",
+                "A shell expands the value of an output, but the shell of this job is python.",
+                "Declare only the name, and write NAME=value to the file $CONVEYOR_OUTPUT.",
             )
             return
         scan = ShellScan(value, shell, PATTERN, within_word=True).run()
         if scan.found:
-            fix = "assign it in the commands and declare the bare name"
-            self._misplaced(path, "an output's value", fix)
+            fix = "Assign a variable in the commands, and declare only its name."
+            self._misplaced(path, "the value of an output", fix)
         elif not scan.is_one_word:
             message = f"The value {quoted(value)} is not one word of the shell."
-            hint = 'Quote it for the shell: NAME="two words".'
+            hint = 'Quote it for the shell: NAME="two words"'
             self.reader.report("output.not-a-word", path, message, hint)
 
     def _downstreams(self, values: Values) -> tuple[DownstreamSpec, ...]:
@@ -269,20 +288,20 @@ class Builder:
         for path, values in entries:
             name = values.get("name")
             if name in seen:
-                message = f"The name {quoted(str(name))} is taken by an earlier one."
+                message = f"The name {quoted(str(name))} is used twice."
                 self.reader.report("name.duplicate", f"{path}.name", message, "Rename one of them.")
             if name is not None:
                 seen.add(name)
 
     def _reserved_name(self, path: str, name: str) -> None:
         if name in RESERVED_NAMES:
-            message = f"The name {quoted(name)} is reserved: as an input it is the repository."
-            self.reader.report("name.reserved", path, message, "Take another name.")
+            message = f"The name {quoted(name)} is reserved: it means the repository as an input."
+            self.reader.report("name.reserved", path, message, "Choose another name.")
 
     def _reserved_variable(self, name: str, path: str) -> None:
         if is_reserved_variable(name):
-            message = f"The variable {quoted(name)} is reserved for the platform."
-            hint = "Take another name; within a script you can still set it."
+            message = f"The variable {quoted(name)} is reserved for Conveyor."
+            hint = "Choose another name. A script can still set the variable itself."
             self.reader.report("name.reserved", path, message, hint, key=True)
 
     def _note_gap(self, gap: str, path: str, entries: Iterable[tuple[int, Values]]) -> None:
@@ -292,7 +311,7 @@ class Builder:
 
     def _misplaced(self, path: str, where: str, fix: str) -> None:
         message = f"References are not replaced in {where}."
-        self.reader.report("reference.misplaced", path, message, f"Instead, {fix}.")
+        self.reader.report("reference.misplaced", path, message, fix)
 
 
 def _records(values: Any) -> list[tuple[int, Values]]:

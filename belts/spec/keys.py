@@ -1,8 +1,9 @@
-"""Every key of a belt file, once: the parser, the JSON Schema and a test of the manual read it."""
+"""Every key of a belt file. The parser, the JSON Schema and a test of the manual read this."""
 
 from __future__ import annotations
 
 from belts.spec import limits
+from belts.spec.hints import JOBS, TRIGGERS
 from belts.spec.kinds import (
     Choice,
     Decimal,
@@ -32,27 +33,49 @@ OUTPUT_TYPES = ("String",)
 _LINE = r"\S(.*\S)?"
 _URL = r"[^\s-]\S*"
 
+_BELTS_FORM = "belts:\n  - name: tests\n    jobs:\n      - name: unit\n        commands: make test"
+_JOBS_FORM = "jobs:\n  - name: unit\n    commands: make test"
+_TRIGGERS_FORM = "triggers:\n  - scm-event:\n      type: push\n      belts: tests"
+_OUTPUTS_FORM = "outputs:\n  - String: VERSION"
+_DOWNSTREAMS_FORM = "downstreams:\n  - downstream-product: image\n    belts: build"
+
 
 def _some_of(words: tuple[str, ...]) -> ListOf:
     return ListOf(Choice(words), len(words), single=True, least=1, unique=True)
 
 
-_name = Word(NAME, "a name", "build-gem", limits.NAME_CHARACTERS)
+_NAME_RULE = "Use letters, digits, - and _. Begin with a letter or digit."
+
+_name = Word(NAME, "a name", "build-gem", limits.NAME_CHARACTERS, _NAME_RULE)
 _line = Word(_LINE, "one line of text", "some text", limits.LINE_CHARACTERS)
-_url = Word(_URL, "a repository's URL", "https://host/repo.git", limits.LINE_CHARACTERS)
-_queue = Word(QUEUE, "a queue", "gpu", limits.QUEUE_CHARACTERS)
-_variable = Word(VARIABLE, "a variable", "VERSION", limits.NAME_CHARACTERS)
+_url = Word(_URL, "the URL of a repository", "https://host/repo.git", limits.LINE_CHARACTERS)
+_queue = Word(
+    QUEUE,
+    "the name of a queue",
+    "gpu",
+    limits.QUEUE_CHARACTERS,
+    "Use lower-case letters, digits, ., - and _. Begin with a letter or digit.",
+)
+_variable = Word(
+    VARIABLE,
+    "the name of a variable",
+    "VERSION",
+    limits.NAME_CHARACTERS,
+    "Use letters, digits and _. Begin with a letter or _.",
+)
 _supplier = Word(
     rf"{NAME}(\.{NAME}){{0,2}}",
-    "an input: source, a job, or product.belt.job",
+    "an input",
     "ami.build-ror-ami",
     3 * limits.NAME_CHARACTERS + 2,
+    "Write source, a job of this belt, or PRODUCT.BELT.JOB.",
 )
 _output = Word(
     rf"{VARIABLE}(=[\s\S]*)?",
-    "an output: NAME or NAME=value",
+    "an output",
     "VERSION=$VERSION",
     limits.VALUE_BYTES,
+    "Write NAME or NAME=value.",
 )
 _description = Text(limits.VALUE_BYTES)
 _names = ListOf(_name, limits.NAMES_PER_LIST, single=True, least=1, unique=True)
@@ -69,9 +92,9 @@ INPUT = WordOrRecord(
     Record(
         "an input",
         (
-            Key("from", _supplier, "Whose outputs: a product, belt or job.", required=True),
-            Key("build", _build, "Which run of that belt, instead of the one in the chain."),
-            Key("branch", _line, "Take the latest successful run on this branch."),
+            Key("from", _supplier, "The product, belt or job that has the outputs.", required=True),
+            Key("build", _build, "The run that supplies the outputs."),
+            Key("branch", _line, "The branch whose latest successful run supplies the outputs."),
         ),
     ),
 )
@@ -82,9 +105,9 @@ OUTPUT = Tagged(
     Record(
         "an output",
         (
-            Key("name", _variable, "The output's name.", required=True),
-            Key("type", Choice(OUTPUT_TYPES), "What kind of value it is; String."),
-            Key("value", Text(limits.VALUE_BYTES), "A word that the job's shell expands."),
+            Key("name", _variable, "The name of the output.", required=True),
+            Key("type", Choice(OUTPUT_TYPES), "The type of the value. Default: String."),
+            Key("value", Text(limits.VALUE_BYTES), "A word that the shell of the job expands."),
         ),
     ),
 )
@@ -94,48 +117,63 @@ RETRY = WholeOr(
     Record(
         "a retry rule",
         (
-            Key("max", Whole(0, limits.RETRIES), "How many further attempts.", required=True),
+            Key("max", Whole(0, limits.RETRIES), "The number of further attempts.", required=True),
             Key(
                 "on",
                 _some_of(RETRY_REASONS),
-                "After which ends; failure and setup when left out.",
+                "The ends after which the job is tried again. Default: failure and setup.",
             ),
             Key(
                 "exit-codes",
                 ListOf(Whole(1, 255), 255, single=True, least=1, unique=True),
-                "Only failures with these exit statuses.",
+                "The exit statuses to which failure is limited. Default: all.",
             ),
-            Key("delay", Duration(0, limits.DAY_S), "The wait before the next attempt."),
+            Key(
+                "delay", Duration(0, limits.DAY_S), "The wait before the next attempt. Default: 0."
+            ),
             Key(
                 "backoff",
                 Decimal(1.0, limits.BACKOFF),
-                "By what each further delay is multiplied.",
+                "The factor from one wait to the next. Default: 1.",
             ),
         ),
     ),
 )
 
-_belts_started = Key("belts", _names, "The belts that are started.", required=True)
-_on = Key("on", _ends, "After which ends of the belt run; success when left out.", null=False)
-_downstream_product = Key("downstream-product", _name, "The product of those belts.", required=True)
+_belts_started = Key("belts", _names, "The belts to start.", required=True)
+_on = Key("on", _ends, "The ends of the run that count. Default: success.", null=False)
+_downstream_product = Key(
+    "downstream-product", _name, "The product that has the belts.", required=True
+)
 
 JOB_DOWNSTREAM = Record(
     "a job's downstream",
     (_downstream_product, _belts_started),
     elsewhere=(
-        ("on", "A job's downstreams start when the job has succeeded; use the belt's downstreams."),
+        (
+            "on",
+            "Downstreams of a job start when it has succeeded. Write others at the belt.",
+        ),
     ),
 )
 BELT_DOWNSTREAM = Record("a belt's downstream", (_downstream_product, _belts_started, _on))
 
-_queue_key = Key("queue", _queue, "The queue of the runners that may take it.")
-_env_key = Key("env", _env, "Variables with their values; references are replaced, nothing else.")
+_queue_key = Key(
+    "queue", _queue, "The queue that the job waits in. Default: the queue of the site."
+)
+_env_key = Key("env", _env, "Variables of the job. References in the values are replaced.")
 _credentials_key = Key("credentials", _credentials, "Names of credentials that the job gets.")
-_shell_key = Key("shell", Choice(SHELLS), "The language of the scripts; bash.")
-_directory_key = Key("working-directory", _line, "Where the scripts start, below the workspace.")
-_timeout_key = Key("timeout", _timeout, "The longest that an attempt may take.")
-_post_timeout_key = Key("post-run-timeout", _post_run_timeout, "The longest for post-run; 60s.")
-_retry_key = Key("retry", RETRY, "How often, after what and when the job is tried again.")
+_shell_key = Key("shell", Choice(SHELLS), "The language of the scripts. Default: bash.")
+_directory_key = Key(
+    "working-directory", _line, "The folder that the scripts start in, below the workspace."
+)
+_timeout_key = Key(
+    "timeout", _timeout, "The time limit of an attempt. Default: the limit of the site."
+)
+_post_timeout_key = Key(
+    "post-run-timeout", _post_run_timeout, "The time limit of post-run. Default: 60s."
+)
+_retry_key = Key("retry", RETRY, "When and how often the job is tried again. Default: 0.")
 
 SHARED_JOB_KEYS = (
     _queue_key,
@@ -153,42 +191,46 @@ DEFAULTS = Record("the defaults of a belt", SHARED_JOB_KEYS)
 JOB = Record(
     "a job",
     (
-        Key("name", _name, "The job's name, once in its belt.", required=True),
+        Key("name", _name, "The name of the job.", required=True),
         Key(
             "inputs",
             ListOf(INPUT, limits.INPUTS_PER_JOB, single=True),
-            "What it needs: source, jobs of this belt, other products' belts.",
+            "What the job needs: source, jobs of this belt, belts of other products.",
         ),
-        Key("pre-run", Script(), "Comes before the commands, in the same shell."),
-        Key("commands", Script(), "What the job does.", required=True),
-        Key("post-run", Script(), "Always runs afterwards, in a shell of its own."),
-        Key("outputs", ListOf(OUTPUT, limits.OUTPUTS_PER_JOB), "The values that it hands on."),
+        Key("pre-run", Script(), "A script that runs before the commands, in the same shell."),
+        Key("commands", Script(), "The script of the job.", required=True),
+        Key("post-run", Script(), "A script that always runs afterwards, in a shell of its own."),
+        Key(
+            "outputs",
+            ListOf(OUTPUT, limits.OUTPUTS_PER_JOB, example=_OUTPUTS_FORM),
+            "The values that the job hands on.",
+        ),
         Key(
             "downstreams",
-            ListOf(JOB_DOWNSTREAM, limits.DOWNSTREAMS),
+            ListOf(JOB_DOWNSTREAM, limits.DOWNSTREAMS, example=_DOWNSTREAMS_FORM),
             "Belts that start when this job has succeeded.",
         ),
         *SHARED_JOB_KEYS,
-    ),
-    elsewhere=(
-        ("needs", "A job that this one needs is listed under inputs."),
-        ("script", "What a job does is written under commands."),
-        ("steps", "What a job does is written under commands."),
     ),
 )
 
 BELT = Record(
     "a belt",
     (
-        Key("name", _name, "The belt's name, once in the file.", required=True),
-        Key("description", _description, "What it is for."),
-        Key("env", _env, "Variables for all its jobs; a job's own win."),
-        Key("defaults", DEFAULTS, "Values of keys for all its jobs; a job's own win."),
-        Key("jobs", ListOf(JOB, limits.JOBS_PER_BELT, least=1), "Its jobs.", required=True),
+        Key("name", _name, "The name of the belt.", required=True),
+        Key("description", _description, "A description for people."),
+        Key("env", _env, "Variables of all jobs of the belt. A variable of the job comes first."),
+        Key("defaults", DEFAULTS, "Keys for all jobs of the belt. A key of the job comes first."),
+        Key(
+            "jobs",
+            ListOf(JOB, limits.JOBS_PER_BELT, least=1, example=_JOBS_FORM),
+            "The jobs of the belt.",
+            required=True,
+        ),
         Key(
             "downstreams",
-            ListOf(BELT_DOWNSTREAM, limits.DOWNSTREAMS),
-            "Belts that start when this belt's run has ended.",
+            ListOf(BELT_DOWNSTREAM, limits.DOWNSTREAMS, example=_DOWNSTREAMS_FORM),
+            "Belts that start when a run of this belt has ended.",
         ),
     ),
 )
@@ -201,17 +243,26 @@ TRIGGER = Marked(
             Record(
                 "an scm-event trigger",
                 (
-                    Key("repo", _url, "The repository; the product's own when left out."),
+                    Key("repo", _url, "The repository. Default: that of the product."),
                     Key(
                         "type",
                         _some_of(EVENT_TYPES),
-                        "What happened there.",
+                        "The kinds of event.",
                         required=True,
                     ),
-                    Key("branches", _branches, "Patterns of the branches; all.", null=False),
+                    Key(
+                        "branches",
+                        _branches,
+                        "Patterns of branch names. Default: all branches.",
+                        null=False,
+                    ),
                     _belts_started,
                 ),
-                elsewhere=(("branch", "Patterns of branches are listed under branches."),),
+                elsewhere=(
+                    ("branch", "Write patterns of branches under `branches`."),
+                    ("tags", "Write type: tag. `branches` does not apply to tags."),
+                    ("paths", "There is no `paths` yet. A trigger fires for changes of all files."),
+                ),
             ),
         ),
         (
@@ -219,9 +270,18 @@ TRIGGER = Marked(
             Record(
                 "an upstream-build trigger",
                 (
-                    Key("upstream-product", _name, "The product waited for.", required=True),
-                    Key("upstream-belt", _name, "Its belt.", required=True),
-                    Key("build", _build, "Which of its runs supplies values; the one that ended."),
+                    Key(
+                        "upstream-product",
+                        _name,
+                        "The product whose run starts the belts.",
+                        required=True,
+                    ),
+                    Key("upstream-belt", _name, "The belt of that product.", required=True),
+                    Key(
+                        "build",
+                        _build,
+                        "The run that supplies outputs. Default: the run that ended.",
+                    ),
                     _on,
                     _belts_started,
                 ),
@@ -232,8 +292,8 @@ TRIGGER = Marked(
             Record(
                 "a schedule trigger",
                 (
-                    Key("cron", _line, "Minute, hour, day, month, weekday.", required=True),
-                    Key("timezone", _line, "The time zone of the hours; UTC."),
+                    Key("cron", _line, "Minute, hour, day, month and weekday.", required=True),
+                    Key("timezone", _line, "The time zone of the schedule. Default: UTC."),
                     _belts_started,
                 ),
             ),
@@ -245,11 +305,19 @@ TRIGGER = Marked(
 FILE = Record(
     "the file",
     (
-        Key("product", _name, "The product's name.", required=True),
-        Key("description", _description, "What it is."),
-        Key("source", _url, "The product's repository."),
-        Key("triggers", ListOf(TRIGGER, limits.TRIGGERS_PER_FILE), "What starts its belts."),
-        Key("belts", ListOf(BELT, limits.BELTS_PER_FILE), "Its belts."),
+        Key("product", _name, "The name of the product.", required=True),
+        Key("description", _description, "A description for people."),
+        Key("source", _url, "The URL of the repository of the product."),
+        Key(
+            "triggers",
+            ListOf(TRIGGER, limits.TRIGGERS_PER_FILE, example=_TRIGGERS_FORM),
+            "What starts the belts.",
+        ),
+        Key(
+            "belts",
+            ListOf(BELT, limits.BELTS_PER_FILE, example=_BELTS_FORM),
+            "The belts of the product.",
+        ),
     ),
-    elsewhere=(("jobs", "Jobs belong to a belt: belts: [{name: ..., jobs: [...]}]."),),
+    elsewhere=(("jobs", JOBS), ("on", TRIGGERS)),
 )

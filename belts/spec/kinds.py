@@ -12,12 +12,16 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One line of text of a given form; ``noun`` names it, such as "a name"."""
+    """One line of text of a given form; ``noun`` names it, such as "a name".
+
+    ``rule`` is a sentence about the characters that it may have.
+    """
 
     pattern: str
     noun: str
     example: str
     longest: int
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,14 @@ class WholeOr:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list; with ``single``, one entry may stand alone."""
+    """A list; with ``single``, one entry may stand alone. ``example`` is such a list, as YAML."""
 
     entry: Kind
     most: int
     single: bool = False
     least: int = 0
     unique: bool = False
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a record; ``null`` tells whether no value counts as absent."""
+    """One key of a record; with ``null``, no value counts as absent."""
 
     name: str
     kind: Kind
@@ -105,7 +110,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A mapping with known keys; ``elsewhere`` tells where a misplaced key belongs."""
+    """A mapping with known keys; ``elsewhere`` says where a misplaced key belongs."""
 
     noun: str
     keys: tuple[Key, ...]

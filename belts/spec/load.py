@@ -7,7 +7,6 @@ an explicit stack, so no nesting can exhaust the process's own, which kills the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import yaml
@@ -19,16 +18,22 @@ from yaml.events import (
     DocumentStartEvent,
     Event,
     MappingStartEvent,
-    NodeEvent,
     ScalarEvent,
     StreamEndEvent,
     StreamStartEvent,
 )
+from yaml.tokens import ScalarToken
 
 from belts.spec.limits import DEPTH, FILE_BYTES, NODES, PROBLEMS
+from belts.spec.lines import Places, lines_of, with_stand_ins
 from belts.spec.names import quoted
-from belts.spec.nodes import Mapping, Mark, Node, Scalar, Sequence, has_bad_character
+from belts.spec.nodes import Mapping, Mark, Node, Scalar, Sequence, bad_character, joined_halves
 from belts.spec.problems import Problem
+from belts.spec.syntax import QUOTE_IT, Progress, explain
+
+_BAD_KEY = "Write a word as the key."
+_IF_A_TEXT = f"If it is meant as a text: {QUOTE_IT[:1].lower()}{QUOTE_IT[1:]}"
+_SHARE = "To share keys between jobs, use the `defaults` of a belt."
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ def _decode(text: str | bytes) -> str | Problem:
         return Problem(
             "file.too-large",
             "error",
-            f"The file has {size:,} bytes; at most {FILE_BYTES:,} are read.",
+            f"The file has {size:,} bytes; the limit is {FILE_BYTES:,}.",
             hint="Move long scripts into files of the repository and call them.",
         )
     if isinstance(text, str):
@@ -64,15 +69,15 @@ def _decode(text: str | bytes) -> str | Problem:
     try:
         return text.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
-        before = text[text.rfind(b"\n", 0, error.start) + 1 : error.start]
+        before = text[: error.start].decode("utf-8").removeprefix("\ufeff")
+        mark = Places(before).mark(len(before))
         return Problem(
             "file.not-utf8",
             "error",
             f"The file is not UTF-8: byte {error.start + 1} is 0x{text[error.start]:02x}.",
-            hint="Save it as UTF-8.",
-            line=line,
-            column=len(before.decode("utf-8")) + 1,
+            hint="Save the file as UTF-8.",
+            line=mark.line,
+            column=mark.column,
         )
 
 
@@ -85,10 +90,13 @@ class _Composer:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.lines = text.splitlines()
+        self.lines = lines_of(text)
+        self.places = Places(text)
         self.problems: list[Problem] = []
-        self.events: Iterator[Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self.loader: yaml.SafeLoader | None = None
+        self.real_characters: dict[int, str] = {}
         self.peeked: Event | None = None
+        self.last: Event | None = None
         self.depth = 0
         self.nodes = 0
 
@@ -101,12 +109,14 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             self._bad_syntax(error)
         except (ValueError, OverflowError):  # PyYAML's chr() and int() of absurd escapes
-            self._report("file.syntax", "An escape or number in the file is impossible.", None)
+            self._absurd_number()
         except _StopLoading:
             pass
         return None
 
     def _document(self) -> Node | None:
+        text, self.real_characters = with_stand_ins(self.text)
+        self.loader = yaml.SafeLoader(text)
         self._skip(StreamStartEvent)
         if isinstance(self._peek(), StreamEndEvent):
             return None
@@ -118,8 +128,8 @@ class _Composer:
             self._report(
                 "file.several-documents",
                 "The file has more than one YAML document.",
-                _mark(following),
-                "Keep one product a file and take away the line '---'.",
+                self._mark(following),
+                "Write one product in each file, and remove the line `---`.",
             )
         return root
 
@@ -129,7 +139,9 @@ class _Composer:
 
     def _peek(self) -> Event:
         if self.peeked is None:
-            self.peeked = next(self.events)
+            if self.loader is None:
+                raise TypeError("Events are read from a loader.")
+            self.peeked = self.last = self.loader.get_event()  # type: ignore[no-untyped-call]  # no stub
         return self.peeked
 
     def _skip(self, kind: type[Event]) -> None:
@@ -142,7 +154,7 @@ class _Composer:
         self._count(event)
         if isinstance(event, AliasEvent):
             self._refuse_alias(event)
-            return Scalar("", mark=_mark(event), refused=True)
+            return Scalar("", mark=self._mark(event), refused=True)
         self._refuse_decorations(event)
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
@@ -164,19 +176,21 @@ class _Composer:
             raise _StopLoading
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
-        mark = _mark(event)
-        if has_bad_character(event.value):
-            self._report("file.bad-character", "A text has a NUL or half a character.", mark)
+        mark = self._mark(event)
+        value = joined_halves(event.value.translate(self.real_characters))
+        if found := bad_character(value):
+            hint = "Remove it." if found == "NUL" else "Remove it, or write the whole character."
+            self._report("file.bad-character", f"The text contains {found}.", mark, hint)
         # Nothing but a tag or an anchor, as "!x" or "&x" before a line's end.
         refused = not event.value and not event.style and bool(event.tag or event.anchor)
-        return Scalar(event.value, not event.style, mark, event.style == "|", refused)
+        return Scalar(value, not event.style, mark, event.style == "|", refused)
 
     def _sequence(self, event: Event) -> Sequence:
         items = []
         while not isinstance(self._peek(), CollectionEndEvent):
             items.append(self._node())
         self._next()
-        return Sequence(tuple(items), _mark(event))
+        return Sequence(tuple(items), self._mark(event))
 
     def _mapping(self, event: Event) -> Mapping:
         pairs: dict[str, tuple[Scalar, Node]] = {}
@@ -185,9 +199,9 @@ class _Composer:
             if isinstance(key, Scalar):
                 self._add(pairs, key, value)
             else:
-                self._report("file.bad-key", "A key is a list or mapping, not a word.", key.mark)
+                self._report("file.bad-key", "The key is a list or a mapping.", key.mark, _BAD_KEY)
         self._next()
-        return Mapping(tuple(pairs.values()), _mark(event))
+        return Mapping(tuple(pairs.values()), self._mark(event))
 
     def _add(self, pairs: dict[str, tuple[Scalar, Node]], key: Scalar, value: Node) -> None:
         earlier = pairs.get(key.text)
@@ -197,18 +211,18 @@ class _Composer:
         first = earlier[0].mark
         self._report(
             "file.duplicate-key",
-            f"The key {quoted(key.text)} stands twice"
-            + (f"; the first is in line {first.line}." if first else "."),
+            f"The key {quoted(key.text)} is written twice."
+            + (f" The first is in line {first.line}." if first else ""),
             key.mark,
-            "Take one away; YAML would silently keep only one of them.",
+            "Remove one of them.",
         )
 
     def _refuse_alias(self, event: AliasEvent) -> None:
         self._report(
             "file.alias",
-            f"The alias {quoted(f'*{event.anchor}')} is used; anchors and aliases are not read.",
-            _mark(event),
-            "Write the value out, use a belt's defaults, or quote a text that begins with '*'.",
+            f"{quoted(f'*{event.anchor}')} is an alias. Aliases are not supported.",
+            self._mark(event),
+            f"{_IF_A_TEXT} {_SHARE}",
         )
 
     def _refuse_decorations(self, event: Event) -> None:
@@ -217,47 +231,60 @@ class _Composer:
         if event.anchor is not None:
             self._report(
                 "file.alias",
-                f"The anchor {quoted(f'&{event.anchor}')} is used; anchors and aliases are not"
-                " read.",
-                _mark(event),
-                "Write the value out, use a belt's defaults, or quote a text that begins with '&'.",
+                f"{quoted(f'&{event.anchor}')} is an anchor. Anchors are not supported.",
+                self._mark(event),
+                f"{_IF_A_TEXT} {_SHARE}",
             )
         if event.tag is not None:
             self._report(
                 "file.tag",
-                f"The tag {quoted(event.tag)} is used; tags are not read.",
-                _mark(event),
-                "Take the tag away, or quote a text that begins with '!'.",
+                f"{quoted(event.tag)} is a tag of YAML. Tags are not supported.",
+                self._mark(event),
+                f"Remove the tag. {_IF_A_TEXT}",
             )
 
     def _bad_character(self, error: yaml.reader.ReaderError) -> None:
-        before = self.text[: error.position]
-        line = before.count("\n") + 1
-        mark = Mark(line, len(before) - (before.rfind("\n") + 1) + 1)
+        mark = self.places.mark(error.position)
         number = ord(error.character) if isinstance(error.character, str) else error.character
         self._report(
             "file.bad-character",
-            f"The character U+{number:04X} may not stand in a YAML file.",
+            f"The character U+{number:04X} is not allowed in a YAML file.",
             mark,
-            "Take it away; in a quoted text it can be written as an escape.",
+            "Remove it, or write it as an escape in a text in double quotes.",
         )
 
     def _bad_syntax(self, error: yaml.MarkedYAMLError) -> None:
-        place = error.problem_mark or error.context_mark
-        mark = Mark(place.line + 1, place.column + 1) if place else None
-        about = f"{error.context}, {error.problem}" if error.context else f"{error.problem}"
-        hint = "Indent with spaces; YAML takes no tabs." if "'\\t'" in about else ""
-        self._report("file.syntax", f"The file is not YAML here: {about[:300]}.", mark, hint)
+        found = explain(error, self.text, self._progress())
+        self._report("file.syntax", found.message, found.mark, found.hint)
+
+    def _progress(self) -> Progress:
+        if self.loader is None:
+            return Progress()
+        opened = [mark.index for mark in self.loader.marks]
+        # The last text was handed on by the parser, or waits to become a key.
+        for each in (*reversed(self.loader.tokens), self.last):
+            if not isinstance(each, ScalarToken | ScalarEvent) or each.style not in ("'", '"'):
+                continue
+            if each.start_mark and each.end_mark:
+                return Progress(opened, (each.start_mark.index, each.end_mark.index))
+        return Progress(opened)
+
+    def _absurd_number(self) -> None:
+        index = self.loader.get_mark().index if self.loader else 0
+        self._report(
+            "file.syntax",
+            "The number of an escape or directive is too large here.",
+            self.places.mark(index),
+            "Write \\\\ for a backslash, or put the text in single quotes.",
+        )
+
+    def _mark(self, event: Event) -> Mark | None:
+        return self.places.mark(event.start_mark.index) if event.start_mark else None
 
     def _stop(self, code: str, message: str, event: Event) -> None:
-        self._report(code, message, _mark(event))
+        self._report(code, message, self._mark(event))
         raise _StopLoading
 
     def _report(self, code: str, message: str, mark: Mark | None, hint: str = "") -> None:
         line, column = (mark.line, mark.column) if mark else (None, None)
         self.problems.append(Problem(code, "error", message, hint, line=line, column=column))
-
-
-def _mark(event: Event | NodeEvent) -> Mark | None:
-    start = event.start_mark
-    return Mark(start.line + 1, start.column + 1) if start else None

@@ -19,20 +19,12 @@ class EventFacts:
     """One thing that happened in a repository, as far as triggers ask.
 
     ``kind`` is push, pull-request, merge or tag. ``branch`` is the branch pushed to, or the one
-    that a pull request is to be, or was, merged into; empty for a tag. ``commit`` is what a run
-    would check out; ``base_commit`` is the target's in a pull request. ``fork`` tells whether the
-    code comes from another repository than the one it is meant for.
+    that a pull request is to be, or was, merged into; empty for a tag.
     """
 
     kind: str
     repository: str
-    ref: str = ""
     branch: str = ""
-    commit: str = ""
-    base_commit: str = ""
-    head_repository: str = ""
-    number: int | None = None
-    fork: bool = False
 
 
 def matches(trigger: TriggerSpec, facts: EventFacts, *, same_repository: SameRepository) -> bool:

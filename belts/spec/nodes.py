@@ -87,9 +87,19 @@ class UnreadableDataError(ValueError):
         self.code = code
 
 
-def has_bad_character(text: str) -> bool:
-    """Return whether the text has a NUL or half a character, which no database or shell takes."""
-    return "\0" in text or any("\ud800" <= char <= "\udfff" for char in text)
+def bad_character(text: str) -> str:
+    """Return what the text has that no database or shell takes, such as "NUL"; else nothing."""
+    if "\0" in text:
+        return "NUL"
+    half = next((char for char in text if "\ud800" <= char <= "\udfff"), None)
+    return f"half of a character (the surrogate U+{ord(half):04X})" if half else ""
+
+
+def joined_halves(text: str) -> str:
+    """Return the text with each pair of surrogates as the one character that JSON means by it."""
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def node_of(data: object) -> Node:
@@ -141,8 +151,8 @@ class _Builder:
             raise UnreadableDataError(
                 "file.too-large", f"The texts are longer than {FILE_BYTES // 1024} KiB together."
             )
-        if has_bad_character(text):
-            raise UnreadableDataError("file.bad-character", "A text has a NUL or half a character.")
+        if found := bad_character(text):
+            raise UnreadableDataError("file.bad-character", f"A text contains {found}.")
         return Scalar(text, plain)
 
 

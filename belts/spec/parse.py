@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from belts.spec.build import Builder
 from belts.spec.catalogue import NoCatalogue
+from belts.spec.foreign import foreign_problems
 from belts.spec.graph import find_cycles
 from belts.spec.keys import FILE
 from belts.spec.limits import REFERENCES_PER_JOB
@@ -15,7 +16,8 @@ from belts.spec.load import load
 from belts.spec.nodes import Node, Scalar, UnreadableDataError, node_of
 from belts.spec.places import Place, located, places_of
 from belts.spec.problems import Problem, in_order
-from belts.spec.read import NOTHING, Reader
+from belts.spec.read import Reader
+from belts.spec.read_words import NOTHING
 from belts.spec.references import job_references
 from belts.spec.resolve import LocalOutput, problems_within, resolve_reference
 from belts.spec.shapes import BeltFile, BeltSpec, with_broken_triggers
@@ -24,24 +26,27 @@ _MISPLACED = {
     "single-quoted": (
         "reference.single-quoted",
         "{text} stands in single quotes, where the shell expands nothing.",
-        "Close the quotes around it: '...'\"{text}\"'...'; for a literal text write '$''{{...}}'.",
+        "Close the quotes before it: '...'\"{text}\"'...'."
+        " For the literal text write '$''{{...}}'.",
     ),
     "quoted-here-document": (
         "reference.quoted-here-document",
-        "{text} stands in a here-document whose end word is quoted, so that nothing is expanded.",
-        "Take the quotes off the end word, or put a backslash before the $ to leave it alone.",
+        "{text} stands in a here-document whose end word is quoted, so nothing is expanded.",
+        "Remove the quotes from the end word. For the literal text write a backslash before the $.",
     ),
     "in-arithmetic": (
         "reference.in-arithmetic",
-        "{text} stands in arithmetic, where the shell would evaluate its value as an expression.",
-        'Assign it first and check that it is a number: n="{text}".',
+        "{text} stands in arithmetic, where the shell would run its value as an expression.",
+        'Assign it first, and check that it is a number: n="{text}"',
     ),
     "not-in-shell": (
         "reference.not-in-shell",
         "{text} stands in a script that no shell reads.",
-        'Hand it over with env: {{VALUE: "{text}"}} and read the variable VALUE.',
+        'Write env: {{VALUE: "{text}"}} and read the variable VALUE.',
     ),
 }
+
+_EMPTY = Problem("value.empty", "error", "The file is empty.", "Begin with the line: product: NAME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,7 @@ def parse_belt_text(text: str | bytes) -> ParseResult:
     """
     loaded = load(text)
     if loaded.root is None and not loaded.problems:
-        empty = Problem("value.empty", "error", "The file is empty.", "Begin with: product: NAME")
-        return ParseResult(None, (empty,))
+        return ParseResult(None, (_EMPTY,))
     if loaded.root is None:
         return ParseResult(None, in_order(loaded.problems))
     return _parse(loaded.root, loaded.lines, loaded.problems)
@@ -95,8 +99,7 @@ def parse_document(document: object) -> ParseResult:
 
 def _parse(root: Node, lines: list[str], problems: list[Problem]) -> ParseResult:
     if isinstance(root, Scalar) and root.is_null:
-        empty = Problem("value.empty", "error", "The file is empty.", "Begin with: product: NAME")
-        return ParseResult(None, in_order([*problems, empty]))
+        return ParseResult(None, in_order([*problems, _EMPTY]))
     reader = Reader(lines)
     values = reader.read(FILE, root, "")
     if values is NOTHING:
@@ -104,6 +107,7 @@ def _parse(root: Node, lines: list[str], problems: list[Problem]) -> ParseResult
     builder = Builder(reader)
     file = with_broken_triggers(with_needs(builder.file(values)))
     found = [*problems, *reader.problems, *_script_problems(file), *_cycle_problems(file)]
+    found += foreign_problems(file)
     found += problems_within(file)
     failed = any(each.is_error for each in found)
     return ParseResult(None if failed else file, in_order(found), file)
@@ -151,7 +155,7 @@ def _script_problems(file: BeltFile) -> Iterator[Problem]:
                     yield place.locate(problem, key, each.start)
         count = len(job_references(place.job))
         if count > REFERENCES_PER_JOB:
-            message = f"The job has {count} references; at most {REFERENCES_PER_JOB} fit."
+            message = f"The job has {count} references; the limit is {REFERENCES_PER_JOB}."
             yield located(Problem("value.too-many", "error", message), file, place.path)
 
 
@@ -159,10 +163,11 @@ def _cycle_problems(file: BeltFile) -> Iterator[Problem]:
     for index, belt in enumerate(file.belts):
         for cycle in find_cycles({job.name: job.needs for job in belt.jobs}):
             circle = " needs ".join((*cycle, cycle[0]))
-            hint = "Take away an input or reference that closes the circle."
+            hint = "Remove one of these inputs or references."
             if len(cycle) == 1:
-                hint = "A job cannot wait for itself; within the job use the shell's variable."
-            problem = Problem("belt.cycle", "error", f"The jobs wait in a circle: {circle}.", hint)
+                hint = "A job cannot wait for itself. Use the variable of the shell instead."
+            message = f"Jobs wait for one another in a circle: {circle}."
+            problem = Problem("belt.cycle", "error", message, hint)
             yield located(problem, file, f"belts[{index}].jobs[{_number(belt, cycle[0])}]")
 
 

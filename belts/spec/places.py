@@ -10,7 +10,7 @@ from belts.spec.problems import Problem
 from belts.spec.references import PATTERN, Occurrence, Reference, find_references, scan_script
 from belts.spec.shapes import BeltFile, BeltSpec, JobSpec
 
-_SCRIPT_KEYS = {"pre-run": "pre_run", "commands": "commands", "post-run": "post_run"}
+SCRIPT_KEYS = {"pre-run": "pre_run", "commands": "commands", "post-run": "post_run"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Place:
 
     def scripts(self) -> Iterator[tuple[str, tuple[Occurrence, ...]]]:
         """Yield the key of each script with its references."""
-        for key, field in _SCRIPT_KEYS.items():
+        for key, field in SCRIPT_KEYS.items():
             yield key, scan_script(getattr(self.job, field), self.job.shell)
 
     def references(self) -> Iterator[Where]:
@@ -51,7 +51,7 @@ class Place:
         path = f"{self.path}.{key}"
         found = located(problem, self.file, path)
         mark = self.file.marks.get(path)
-        field = _SCRIPT_KEYS.get(key)
+        field = SCRIPT_KEYS.get(key)
         if mark is None or field is None or offset is None:
             return found
         before = getattr(self.job, field)[:offset]

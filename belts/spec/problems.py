@@ -9,6 +9,7 @@ from dataclasses import InitVar, dataclass
 from typing import Any
 
 from belts.spec.codes import CODES
+from belts.spec.lines import lines_of
 from belts.spec.names import visible
 
 _SHOWN_COLUMNS = 160
@@ -85,7 +86,7 @@ def render_text(problems: Iterable[Problem], text: str | bytes, file_name: str) 
 def _lines(text: str | bytes) -> list[str]:
     if isinstance(text, bytes):
         text = text.decode("utf-8", errors="replace")
-    return text.splitlines()
+    return lines_of(text.removeprefix("\ufeff"))
 
 
 def _render(problem: Problem, lines: list[str], file_name: str) -> str:
@@ -101,7 +102,8 @@ def _render(problem: Problem, lines: list[str], file_name: str) -> str:
     if problem.path:
         shown.append(f"  at: {visible(problem.path)}")
     if problem.hint:
-        shown.append(f"  hint: {visible(problem.hint)}")
+        first, *more = problem.hint.split("\n")
+        shown += [f"  hint: {visible(first)}", *(f"        {visible(line)}" for line in more)]
     return "\n".join(shown) + "\n"
 
 

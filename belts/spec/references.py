@@ -7,7 +7,7 @@ enters the text that a shell reads. Elsewhere (``env``) values are put in as pla
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from belts.spec.names import NAME, VARIABLE
@@ -16,6 +16,9 @@ from belts.spec.shell_scan import ShellScan
 
 PATTERN = re.compile(rf"\$\{{({NAME}(?:\.{NAME}){{0,2}})\.({VARIABLE})\}}", re.ASCII)
 _IN_DATA = re.compile(rf"(?<!\\)(\\*){PATTERN.pattern}", re.ASCII)
+
+# What other systems write for a value; no shell reads it.
+FOREIGN = re.compile(r"\$\{\{(?P<inside>[^{}\n]{0,200})\}\}?")
 
 SCRIPTS = ("pre_run", "commands", "post_run")
 
@@ -106,6 +109,16 @@ def scan_script(script: str, shell: str) -> tuple[Occurrence, ...]:
         )
     scan = ShellScan(script, shell, PATTERN).run()
     return tuple(_occurrence(script, *found) for found in scan.found)
+
+
+def foreign_expressions(script: str, shell: str) -> Iterator[re.Match[str]]:
+    """Yield what stands as ``${{ ... }}`` where a shell would fail to expand it."""
+    if shell == "python" or FOREIGN.search(script) is None:
+        return
+    for start, end, placement in ShellScan(script, shell, FOREIGN).run().found:
+        match = FOREIGN.fullmatch(script, start, end)
+        if match is not None and placement in ("live", "in-arithmetic"):
+            yield match
 
 
 def _occurrence(script: str, start: int, end: int, placement: str) -> Occurrence:

@@ -33,7 +33,8 @@ from belts.spec.unresolved import (
 )
 
 _UNSURE = "unsure"
-_ABOUT_UNKNOWN_PRODUCTS = frozenset(
+# Problems that can vanish when another product is imported.
+ABOUT_UNKNOWN_PRODUCTS = frozenset(
     {
         "input.unknown-product",
         "reference.unknown-product",
@@ -224,7 +225,7 @@ def problems_within(file: BeltFile) -> list[Problem]:
     return [
         each
         for each in found
-        if each.code not in _ABOUT_UNKNOWN_PRODUCTS and each.severity != _UNSURE
+        if each.code not in ABOUT_UNKNOWN_PRODUCTS and each.severity != _UNSURE
     ]
 
 

@@ -312,11 +312,6 @@ class BeltFile:
         return {"product": self.product, **{key: each for key, each in given.items() if each}}
 
 
-def job_from_document(document: Mapping[str, Any]) -> JobSpec:
-    """Return the job that ``JobSpec.to_document`` wrote."""
-    return restore(JobSpec, document)
-
-
 def digest(file: BeltFile) -> str:
     """Return the SHA-256 of the canonical JSON of the file, as 64 hexadecimal digits."""
     text = json.dumps(file.to_document(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

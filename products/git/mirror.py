@@ -9,10 +9,11 @@ go of when a mirror is tidied, and so are mirrors. Nothing here touches the data
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from products.git.failures import (
     refused_object,
 )
 from products.git.mirror_lock import alone_with
+from products.git.tags import has_list, has_tag, write_list
 from products.git.upkeep import (
     MARKS,
     NEW,
@@ -44,6 +46,8 @@ from products.git.upkeep import (
 )
 from products.git.urls import fetch_url, shown
 
+logger = logging.getLogger(__name__)
+
 _HEADS, _TAGS = OF_EVERYTHING
 _EVERYTHING = (f"+refs/heads/*:{_HEADS}/*", f"+refs/tags/*:{_TAGS}/*")
 
@@ -55,8 +59,12 @@ def ensure_commit(
     *,
     credential: OpenedCredential | None = None,
     allowance: Allowance | None = None,
+    tag: str = "",
 ) -> Path:
     """Return the bare mirror below ``mirrors`` that has the commit, fetched unless it is there.
+
+    The tags of the commit's history come along, and ``tag`` if the repository still has it at the
+    commit.
 
     Everything inside the mirror may be read by whoever may enter its folder, which is its owner
     alone unless somebody widens it. Raises CommitMissingError, SourceUrlError,
@@ -66,13 +74,18 @@ def ensure_commit(
     allowance = allowance or Allowance()
     mirrors.mkdir(mode=0o700, parents=True, exist_ok=True)
     mirror = mirrors / f"{_name(url, credential)}.git"
-    if _has(mirror, commit):
+    if _has(mirror, commit) and (not tag or has_tag(mirror, tag, commit)):
         return mirror
     remove_unused(mirrors)
     with _alone(mirror, url, allowance) as lock:
-        if not _has(mirror, commit):
+        missing = not _has(mirror, commit)
+        if missing or (tag and not has_tag(mirror, tag, commit)):
             with open_access(url, credential, mirrors) as (address, access):
-                _fetch(_Fetch(mirror, address, access, allowance, lock), commit, url)
+                fetch = _Fetch(mirror, address, access, allowance, lock)
+                if missing:
+                    _fetch(fetch, commit, url)
+                if tag and not has_tag(mirror, tag, commit):
+                    fetch.tag(tag, commit)
             tidy(mirror, timeout_s=allowance.seconds)
     return mirror
 
@@ -133,7 +146,7 @@ def _has(mirror: Path, commit: str) -> bool:
         os.utime(mirror / MARKS / commit)
     except OSError:
         return False
-    return True
+    return has_list(mirror, commit)
 
 
 @contextmanager
@@ -177,14 +190,25 @@ class _Fetch:
         if not self._mirror.exists():
             _make(self._mirror, commit)
         try:
-            self._run(f"+{commit}:{MARKS}/{commit}")
+            self._run(f"+{commit}:{MARKS}/{commit}", tags=())
         except GitFailedError as error:
             if not (is_missing_commit(error) or is_not_advertised(error)):
                 raise
             if is_not_advertised(error):
                 self._among_everything(commit)
+        if has_object(self._mirror, f"{MARKS}/{commit}"):
+            write_list(self._mirror, commit)
         if not _has(self._mirror, commit):
             raise CommitMissingError(commit, shown(url))
+
+    def tag(self, tag: str, commit: str) -> None:
+        """Fetch a tag anew, which may have been moved; one that is gone is left out."""
+        try:
+            self._run(f"+refs/tags/{tag}:refs/tags/{tag}")
+        except GitFailedError as error:
+            logger.info("The tag %s of %s was not fetched: %s", tag, commit, error)
+            return
+        write_list(self._mirror, commit)
 
     def everything(self) -> None:
         """Fetch all branches and tags."""
@@ -206,10 +230,10 @@ class _Fetch:
         if has_object(self._mirror, f"{commit}^{{commit}}"):
             run_git(["update-ref", f"{MARKS}/{commit}", commit], cwd=self._mirror)
 
-    def _run(self, *refspecs: str) -> None:
+    def _run(self, *refspecs: str, tags: Sequence[str] = ("--no-tags",)) -> None:
         # One that was killed has cleaned up nothing.
         remove_leftovers(self._mirror)
-        quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
+        quiet = ["--quiet", *tags, "--no-write-fetch-head", "--no-recurse-submodules"]
         try:
             run_git(
                 ["fetch", *quiet, "--end-of-options", self._address, *refspecs],

@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 #: Where the marks lie in a mirror.
 MARKS = "refs/conveyor"
 #: Where all branches and all tags lie once somebody asked for them.
-OF_EVERYTHING = ("refs/conveyor-heads", "refs/conveyor-tags")
+OF_EVERYTHING = ("refs/conveyor-heads", "refs/tags")
+#: The folder of a mirror with one list of tags for each commit.
+TAG_LISTS = "conveyor-tags"
 #: What begins so is being made, read or removed, and stays behind only when that was killed.
 NEW, READ, OLD = ".new-", ".read-", ".old-"
 
@@ -64,6 +66,9 @@ def make_room(mirror: Path, *, timeout_s: float) -> bool:
     _let_go(mirror, _KEPT_WHEN_SHORT_S)
     for name in OF_EVERYTHING:
         shutil.rmtree(mirror / name, ignore_errors=True)
+    # Only tags are ever packed; those of commits that are still needed come with the next fetch.
+    (mirror / "packed-refs").unlink(missing_ok=True)
+    shutil.rmtree(mirror / TAG_LISTS, ignore_errors=True)
     _repack(mirror, timeout_s)
     return size_of(mirror) < before
 
@@ -80,6 +85,7 @@ def _let_go(mirror: Path, kept_s: float) -> None:
     for mark in _marks(mirror):
         if mark.stat().st_mtime < oldest:
             mark.unlink()
+            (mirror / TAG_LISTS / mark.name).unlink(missing_ok=True)
 
 
 def _repack(mirror: Path, timeout_s: float) -> None:

@@ -50,3 +50,8 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{'+'.join(self.kinds)} of {self.product} at {self.commit[:12] or self.key}"
+
+    @property
+    def is_pull_request(self) -> bool:
+        """Whether its commit is proposed, so that it is in no branch that counts yet."""
+        return "pull-request" in self.kinds

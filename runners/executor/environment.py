@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from runners.executor.accounts import user_name
 from runners.executor.outputs import FILE
+from runners.executor.sandbox import TMP
 from runners.executor.shapes import JobAssignment
 from runners.executor.workspace import OURS_TOO, Workspace
 
@@ -16,7 +17,7 @@ def base_environment(assignment: JobAssignment, workspace: Workspace) -> dict[st
     return {
         "PATH": assignment.path,
         "HOME": workspace.folder("home"),
-        "TMPDIR": workspace.folder("tmp"),
+        "TMPDIR": TMP if assignment.isolation.level == "sandbox" else workspace.folder("tmp"),
         "USER": user,
         "LOGNAME": user,
         "CI": "true",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runners.executor.masking import Masker
 from runners.executor.room import WAY_OUT
-from runners.executor.scripts import END_MARK, captured_file, constant
+from runners.executor.scripts import END_MARK, FIRST_OF_ARRAY, NO_FIRST, captured_file, constant
 from runners.executor.shapes import JobAssignment, Limits, OutputWord, Shell
 from runners.executor.workspace import NotReadableError, NotWholeError, Workspace
 
@@ -16,6 +17,7 @@ FILE = ".conveyor-output"
 # Beside the values the file holds names, delimiters and what the job wrote first.
 _FILE_ROOM = 4
 
+_LEAVE_ALONE = "Leave the folders above the workspace as they are."
 
 #: So many of the things that are wrong are told; the others are counted.
 _TOLD = 10
@@ -61,7 +63,7 @@ def collect(
         problems.append(problem)
     for output in assignment.outputs:
         try:
-            raw = _find(output, written, workspace, assignment, stored=stored)
+            raw = _find(output, written, workspace, assignment, stored=stored, notes=notes)
             values[output.name] = _checked(output, raw, limits, masker)
         except OutputError as error:
             problems.append(error)
@@ -97,6 +99,7 @@ def _find(
     assignment: JobAssignment,
     *,
     stored: bool,
+    notes: list[str],
 ) -> bytes:
     """Return the value of an output; raise NotWholeError for one that could not be stored."""
     if output.name in written:
@@ -113,9 +116,32 @@ def _find(
         ) from error
     if captured is None and not stored:
         raise NotWholeError(captured_file(output.name))
+    if captured is None and (damage := workspace.damage()):
+        raise OutputError(
+            "output-missing", f"Output {output.name} could not be read: {damage}.", _LEAVE_ALONE
+        )
     if captured is None:
         raise _missing(output, assignment.shell)
-    return captured
+    return _first(output, captured, notes)
+
+
+def _first(output: OutputWord, raw: bytes, notes: list[str]) -> bytes:
+    """Return the value, of an array its first element with a note; OutputError without one."""
+    if not raw.endswith(FIRST_OF_ARRAY):
+        return raw
+    if raw.endswith(NO_FIRST):
+        raise OutputError(
+            "output-invalid",
+            f"Output {output.name} cannot be handed on: its variable is an array without an "
+            "element 0.",
+            f'Hand on a text, as in {output.name}_TEXT="${{{output.name}[*]}}".',
+        )
+    name = output.name
+    notes.append(
+        f"{name} is an array; only its first element is handed on. "
+        f'Write {name}="${{{name}[*]}}" to hand on all of them'
+    )
+    return raw.removesuffix(FIRST_OF_ARRAY)
 
 
 def _not_stored(names: Sequence[str], shortage: str) -> OutputError:
@@ -249,5 +275,9 @@ def _find_end(lines: list[bytes], index: int, word: bytes) -> int | None:
 
 
 def _malformed(number: int, line: bytes, why: str) -> OutputError:
+    if b"\0" in line or line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        why = "is UTF-16 or binary. Write the file as UTF-8"
+    elif line.startswith(codecs.BOM_UTF8):
+        why = "begins with a byte order mark. Write the file as UTF-8 without it"
     shown = line[:60].decode(errors="replace")
     return OutputError("output-invalid", f"Line {number} of $CONVEYOR_OUTPUT, {shown!r}, {why}.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from runners.executor.job_log import JobLog
 from runners.executor.outputs import Collected, collect
 from runners.executor.room import why
+from runners.executor.sandbox import SEEN
 from runners.executor.scripts import NOT_STORED
 from runners.executor.shapes import AttemptResult, JobAssignment, Reporter
 from runners.executor.stages import SetupError, StagePlan
@@ -28,6 +29,8 @@ from runners.executor.verdicts import (
 from runners.executor.workspace import Workspace
 
 logger = logging.getLogger(__name__)
+
+_NO_SOURCE = "Note: this job has no `inputs: source`, so its workspace was empty."
 
 
 def run_assignment(
@@ -57,6 +60,7 @@ def _run_in_workspace(
             assignment.attempt_id,
             uid=isolation.uid,
             gid=isolation.gid,
+            seen=SEEN if isolation.level == "sandbox" else "",
         )
     except OSError as error:
         return _unprepared(error), True
@@ -148,6 +152,8 @@ class _Attempt:
             return FENCED
         end = self._supervised.run(main)
         verdict = judge_main(end, self._collect(end), self._assignment)
+        if verdict.reason == "exit-status" and self._assignment.leaves_out_source:
+            self._log.say(_NO_SOURCE)
         return self._post_run(plan, verdict)
 
     def _accounts(self) -> str:
@@ -199,4 +205,6 @@ class _Attempt:
 def _short(end: StageEnd) -> str:
     if end.reason == "exited":
         return f"exit status {end.exit_code}"
+    if end.reason == "cancelled":
+        return f"cancelled by {end.message}"
     return end.message or end.reason

@@ -20,8 +20,11 @@ _RESOLVER = "/etc/resolv.conf"
 _SETTINGS = "/etc"
 # Bubblewrap's own processes above the job's: the one outside, and number 1 inside.
 WRAPPERS = 2
+#: Where a sandbox shows the folders of its attempt: a path that is short enough for sockets in it,
+#: whatever the work folder and the runner are called.
+SEEN = "/conveyor-job"
 # The sandbox's own, which lie in the attempt's folder or in memory.
-_TMP = "/tmp"  # noqa: S108 - no file is made there by its name
+TMP = "/tmp"  # noqa: S108 - no file is made there by its name
 _VAR_TMP = "/var/tmp"  # noqa: S108 - as above
 _FLAGS = (
     "--unshare-user",
@@ -74,11 +77,11 @@ def view(
         ]
     mounts += [Mount("proc", "/proc"), Mount("dev", "/dev"), Mount("empty", "/run")]
     mounts += _resolver()
-    mounts += [Mount("folder", _VAR_TMP), Mount("writable", _TMP, f"{own}{_TMP}")]
+    mounts += [Mount("folder", _VAR_TMP), Mount("writable", TMP, f"{own}{TMP}")]
     mounts += [Mount("read-only", path, path) for path in isolation.shown]
     mounts += list(_hidden((work_dir, *isolation.hidden), mounts))
     mounts += [Mount("read-only", path, path) for path in readable]
-    mounts += [Mount("writable", f"{own}/{name}", f"{own}/{name}") for name in FOLDERS]
+    mounts += [Mount("writable", f"{SEEN}/{name}", f"{own}/{name}") for name in FOLDERS]
     return tuple(mounts)
 
 

@@ -25,6 +25,9 @@ _QUOTES = re.compile(r"['\"]")
 
 #: Ends each captured value.
 END_MARK = b"\0"
+#: Follow the value where the variable is an array: of which the value is the first element, or
+#: which has no first element.
+FIRST_OF_ARRAY, NO_FIRST = b"\0", b"\0\0"
 #: The status of a shell whose commands ended with 0 and which could not write a value then.
 #: Reference: EX_IOERR of sysexits.h.
 NOT_STORED = 74
@@ -50,7 +53,14 @@ trap __conveyor_capture EXIT
 __conveyor_capture"""
 # After the first that fails nothing more is written: shells may keep what they could not write,
 # and put it before what they write next.
-_SAVE = "command printf '%s\\0' \"{value}\" >| {file}"
+_SAVE = "command printf '%s{end}' \"{value}\" >| {file}"
+# In bash only. Compared are the indices, which a plain variable has too: 0. An array of the
+# element 0 alone is that element.
+_SAVE_VARIABLE = """\
+if [ "${{{name}+set}}" ]; then
+  if [ "${{!{name}[*]}}" != 0 ]; then {first}; else {save}; fi
+elif [ "${{{name}[@]+set}}" ]; then {none}
+{otherwise}fi"""
 
 
 class Script(NamedTuple):
@@ -85,7 +95,7 @@ def main_program(
     captured = [each for each in outputs if shell != "python" and constant(each) is None]
     if not captured:
         return _plain(shell, script, "commands")
-    capture = "\n".join(_capture(each, folder) for each in captured)
+    capture = "\n".join(_capture(each, folder, shell) for each in captured)
     text = _CAPTURING.format(capture=shlex.quote(f"{folder}/capture"), not_stored=NOT_STORED)
     return Program(
         (*OPTIONS[shell], "-c", text),
@@ -109,12 +119,23 @@ def _plain(shell: Shell, script: str, name: str) -> Program:
     return Program((*OPTIONS[shell], "-c", _PLAIN), (Script(name, f"{script}\n"),))
 
 
-def _capture(output: OutputWord, folder: str) -> str:
+def _capture(output: OutputWord, folder: str, shell: Shell) -> str:
     file = shlex.quote(f"{folder}/{captured_file(output.name)}")
     variable = output.name if output.word is None else _only_variable(output.word)
     if variable is None:
         return _capture_word(str(output.word), file)
-    save = f"{_SAVE.format(value=f'${{{variable}-}}', file=file)} || return {NOT_STORED}"
+
+    def saved(end: str) -> str:
+        save = _SAVE.format(value=f"${{{variable}-}}", file=file, end=end)
+        return f"{save} || return {NOT_STORED}"
+
+    save = saved("\\0")
+    if shell == "bash":
+        otherwise = "" if output.word is None else f"else {save}\n"
+        first, none = saved("\\0\\0"), saved("\\0\\0\\0")
+        return _SAVE_VARIABLE.format(
+            name=variable, first=first, save=save, none=none, otherwise=otherwise
+        )
     if output.word is None:
         return f'if [ "${{{variable}+set}}" ]; then {save}; fi'
     return save
@@ -131,7 +152,7 @@ def _capture_word(word: str, file: str) -> str:
     A word without quotes may hold blanks; the quotes around it then make it one.
     """
     quoted = word if _QUOTES.search(word) else f'"{word}"'
-    save = _SAVE.format(value="$__conveyor_value", file=file)
+    save = _SAVE.format(value="$__conveyor_value", file=file, end="\\0")
     return (
         f"(__conveyor_value={quoted} || exit 0; {save} || exit {NOT_STORED})\n"
         f"[ $? != {NOT_STORED} ] || return {NOT_STORED}"

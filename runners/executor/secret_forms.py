@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from urllib.parse import quote, quote_from_bytes, quote_plus
 from xml.sax.saxutils import escape
 
 from runners.executor.secret_parts import parts_of
+
+_TILDE_AFTER_SIGN = re.compile(r"([=:])~")
 
 #: Shorter secrets are not masked: they would mask ordinary words.
 SHORTEST_BYTES = 6
@@ -126,10 +129,26 @@ def _shell_forms(text: str) -> Iterator[str]:
     # What bash prints in traces and with printf %q, and what stands inside double quotes.
     yield text.replace("'", "'\\''")
     yield "".join(f"\\{char}" if not _is_plain(char) else char for char in text)
+    yield from _percent_q_forms(text)
+    # The right side of == within [[ ]], as a trace shows it.
+    yield "".join(f"\\{char}" for char in text)
     yield "".join(f"\\{char}" if char in '$`"\\' else char for char in text)
     ansi = text.replace("\\", "\\\\").replace("'", "\\'")
     yield ansi.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
     yield text.replace('"', '""')
+
+
+def _percent_q_forms(text: str) -> Iterator[str]:
+    """Yield what printf %q prints: ``#`` and ``~`` have a backslash only where a word begins.
+
+    The text may begin a word or stand within one, and ``~`` is one that follows ``=`` or ``:``.
+    """
+    inner = "".join(char if _is_plain(char) or char in "#~" else f"\\{char}" for char in text)
+    assigned = _TILDE_AFTER_SIGN.sub(r"\1\\~", inner)
+    for form in (inner, assigned):
+        yield form
+        if form[:1] in ("#", "~"):
+            yield f"\\{form}"
 
 
 def _is_plain(char: str) -> bool:

@@ -32,12 +32,14 @@ class Checkout:
 
     ``group`` is a supplementary group that the checkout alone is given, so that mirrors can be
     closed to every job: ``chgrp group mirror; chmod 0750 mirror``. ``depth`` limits the history.
+    ``tag`` is the tag that the run is of, which is made if the mirror has it elsewhere.
     """
 
     mirror_path: str
     commit: str
     group: int | None = None
     depth: int | None = None
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class JobAssignment:
 
     ``script`` is pre-run and commands, joined by a newline, with references already rewritten to
     variables; ``environment`` holds their values and everything else the job's author may set.
-    ``facts`` become the variables ``CONVEYOR_<KEY>``. ``path`` is the job PATH. Platform variables
-    (PATH, HOME, CONVEYOR_ATTEMPT, ...) win over ``environment``.
+    ``facts`` become the variables ``CONVEYOR_<KEY>``. ``path`` is the job PATH.
+    ``leaves_out_source``: the product has a source, and the job does not ask for it. Platform
+    variables (PATH, HOME, CONVEYOR_ATTEMPT, ...) win over ``environment``.
     """
 
     attempt_id: str
@@ -125,6 +128,7 @@ class JobAssignment:
     secret_values: tuple[bytes, ...] = field(default=(), repr=False)
     secret_files: tuple[SecretFile, ...] = ()
     checkout: Checkout | None = None
+    leaves_out_source: bool = False
     working_directory: str | None = None
     outputs: tuple[OutputWord, ...] = ()
     timeout_s: float = 3600.0

@@ -153,7 +153,9 @@ class StagePlan:
         )
         if isolation.bubblewrap is not None:
             wrapped = bubblewrap_argv(isolation.bubblewrap, mounts, argv, folder=folder)
-            return stage._replace(argv=wrapped, wrappers=WRAPPERS)
+            # Bubblewrap itself starts outside of the sandbox.
+            outside = f"{self._workspace.path}{folder.removeprefix(self._workspace.seen)}"
+            return stage._replace(argv=wrapped, wrappers=WRAPPERS, folder=outside)
         return stage._replace(mounts=mounts, wrappers=WRAPPERS)
 
 

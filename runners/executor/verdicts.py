@@ -11,6 +11,18 @@ from runners.executor.outputs import Collected
 from runners.executor.scripts import NOT_STORED
 from runners.executor.shapes import JobAssignment, Outcome
 
+# Reference: Exit Status in the manual of bash; 128 + n is signal n.
+_MEANINGS = {
+    126: "a command was found and could not be executed. Check its permissions and its first line.",
+    127: "a command was not found. Install it on the runner, or use another "
+    "queue; the log names it.",
+    137: "a program was killed (SIGKILL), often because memory ran out.",
+    139: "a program used memory that is not its own (SIGSEGV).",
+    141: "a program wrote into a pipe that nobody read (SIGPIPE). With `set -o "
+    "pipefail` this ends the job, as in `program | head -1`; let the last program read all of it.",
+    153: "a program wrote a file larger than its limit (SIGXFSZ, `ulimit -f`).",
+}
+
 
 class StageEnd(NamedTuple):
     """How a stage ended, its whole tree being dead.
@@ -110,7 +122,7 @@ def judge_main(end: StageEnd, collected: Collected | None, assignment: JobAssign
     if collected and collected.lost and end.code == NOT_STORED:
         end = end._replace(code=0)
     if not end.succeeded:
-        message = f"The commands {_how(end)}."
+        message = f"The commands {_how(end)}{explanation(end)}"
         verdict = Verdict("failed", "exit-status", message, end.exit_code, "failed")
     elif collected and collected.problem:
         problem = collected.problem
@@ -129,7 +141,8 @@ def judge_post_run(verdict: Verdict, end: StageEnd, assignment: JobAssignment) -
         return verdict
     if interruption is not None:
         return replace(interruption, exit_code=verdict.exit_code, outputs=verdict.outputs)
-    message = f"The commands succeeded, but post-run {_post_run_how(end, assignment)}."
+    how = _post_run_how(end, assignment)
+    message = f"The commands succeeded, but post-run {how}{explanation(end)}"
     return replace(verdict, outcome="failed", reason="post-run", message=message, status="failed")
 
 
@@ -148,6 +161,13 @@ def _post_run_how(end: StageEnd, assignment: JobAssignment) -> str:
     if end.reason == "timed-out":
         return f"ran longer than its timeout of {assignment.post_run_timeout_s:g} s"
     return f"could not be started: {end.message}" if end.reason == "cannot-start" else _how(end)
+
+
+def explanation(end: StageEnd) -> str:
+    """Return the rest of a sentence that ends with an exit status: what it means, if known."""
+    if end.reason != "exited" or end.code not in _MEANINGS:
+        return "."
+    return f": {_MEANINGS[end.code]}"
 
 
 def _how(end: StageEnd) -> str:

@@ -72,15 +72,18 @@ def prepare_work_dir(path: Path, *, other_users: bool) -> None:
 class Workspace:
     """The folders of one attempt. Files are reached through open folders, never by paths."""
 
-    def __init__(self, work_dir: Path, attempt_id: str, *, uid: int | None, gid: int | None):
+    def __init__(
+        self, work_dir: Path, attempt_id: str, *, uid: int | None, gid: int | None, seen: str = ""
+    ):
         """Make the folders; raise ValueError for an id that is no name, OSError as the disk does.
 
-        ``uid`` and ``gid`` are the owner to be, None the present user.
+        ``uid`` and ``gid`` are the owner to be, None the present user. ``seen`` is the path at
+        which the job sees the attempt's folder, if that is another.
         """
         if not _ATTEMPT.fullmatch(attempt_id):
             raise ValueError(f"{attempt_id!r} is no UUID and cannot name an attempt")
         self.path = work_dir / attempt_id
-        self._prefix = str(self.path)
+        self._prefix = seen or str(self.path)
         self._owner = None if uid is None else (uid, uid if gid is None else gid)
         self._top = self._ours = -1
         self._known: list[str] = []
@@ -105,6 +108,11 @@ class Workspace:
     def _give(self, descriptor: int) -> None:
         if self._owner is not None:
             os.fchown(descriptor, *self._owner)
+
+    @property
+    def seen(self) -> str:
+        """The path of the attempt's folder, as the job sees it."""
+        return self._prefix
 
     def folder(self, name: str) -> str:
         """Return the path of one of ``FOLDERS``, as the job sees it."""
@@ -131,6 +139,17 @@ class Workspace:
         """Return what the disk lacks for another file, or "" if it lacks nothing."""
         return shortage(self._ours)
 
+    def damage(self) -> str:
+        """Return what the job did to its own folders, so that files of ``job`` are lost, or ""."""
+        for descriptor in (self._top, self._ours):
+            facts = os.fstat(descriptor)
+            if not facts.st_nlink:
+                return "the folders of the job were removed while it ran"
+            if facts.st_mode & 0o700 != 0o700:
+                return "the folders of the job were closed by a chmod while it ran"
+        missing = [name for name in self._known if not os.access(name, os.F_OK, dir_fd=self._ours)]
+        return "files that the runner had written for the job were removed" if missing else ""
+
     def read(self, name: str, *, limit_bytes: int, end: bytes = b"") -> bytes | None:
         """Return what the job wrote into a file of ``job``, or None when there is none.
 
@@ -143,7 +162,7 @@ class Workspace:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise NotReadableError("it is not a plain file") from error
+            raise NotReadableError(self.damage() or "it is not a plain file") from error
         self._known.append(name)
         try:
             self._check(os.fstat(descriptor))

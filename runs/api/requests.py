@@ -51,10 +51,13 @@ class StartSerializer(StrictSerializer):
 
 
 class RerunSerializer(StrictSerializer):
-    """How to repeat a belt run: all of it, or what did not succeed."""
+    """How to repeat a belt run: all of it, or what did not succeed.
+
+    Without ``continue_downstream`` it continues downstream, unless it is of a pull request.
+    """
 
     only_failed = TruthField(required=False, default=False)
-    continue_downstream = TruthField(required=False, default=True)
+    continue_downstream = TruthField(required=False)
 
 
 class EmptySerializer(StrictSerializer):

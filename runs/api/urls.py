@@ -11,14 +11,22 @@ from typing import Any
 from django.urls import URLPattern, path
 from rest_framework.viewsets import GenericViewSet
 
+from products.path_names import NameConverter
 from runs.api.logs import BeltRunStreamView, JobRunLogStreamView, JobRunLogView
-from runs.api.views import AttemptViewSet, StartBeltView
+from runs.api.views import AttemptViewSet, StartBeltView, StartNamedBeltView
 from runs.queue_warnings import ServedQueues
+
+__all__ = ["VIEWSETS", "NameConverter", "log_paths", "urlpatterns"]
 
 VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {"attempts": AttemptViewSet}
 
 urlpatterns = [
     path("belts/<uuid:pk>/start/", StartBeltView.as_view(), name="belt-start"),
+    path(
+        "belts/<name:product>.<name:belt>/start/",
+        StartNamedBeltView.as_view(),
+        name="belt-start-by-name",
+    ),
     path("belt-runs/<uuid:pk>/stream/", BeltRunStreamView.as_view(), name="belt-run-stream"),
 ]
 

@@ -40,7 +40,7 @@ def caller(request: Request) -> str:
 
 
 class StartBeltView(ScopedView):
-    """Starts a belt."""
+    """Starts a belt that is named by its id."""
 
     queryset = Belt.objects.select_related("product")
     serializer_class = StartSerializer
@@ -50,13 +50,32 @@ class StartBeltView(ScopedView):
 
     @extend_schema(request=StartSerializer, responses={201: BeltRunSerializer})
     def post(self, request: Request, pk: UUID) -> Response:
-        """Start the belt; answers with the belt run that was made."""
-        belt = self.found(self.get_queryset(), pk=pk)
+        """Start a belt; returns the new belt run."""
+        return self.start(request, pk=pk)
+
+    def start(self, request: Request, **by: Any) -> Response:
+        """Start the belt that ``by`` finds; raises NotFound and PermissionDenied."""
+        belt = self.found(self.get_queryset(), **by)
         require_operator(request, belt.product)
         asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
         run = start_belt_run(belt, user=request.user, **asked.validated_data)
         return Response(BeltRunSerializer(run).data, status=201)
+
+
+class StartNamedBeltView(StartBeltView):
+    """Starts a belt that is named as in commands: product.belt."""
+
+    missing = "There is no belt of this name that you may see."
+
+    @extend_schema(
+        operation_id="belts_start_by_name",
+        request=StartSerializer,
+        responses={201: BeltRunSerializer},
+    )
+    def post(self, request: Request, product: str, belt: str) -> Response:  # type: ignore[override]  # other path
+        """Start a belt by the names of its product and belt; returns the new belt run."""
+        return self.start(request, product__name=product, name=belt)
 
 
 class BeltRunViewSet(ReadViewSet):

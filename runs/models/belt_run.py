@@ -81,7 +81,8 @@ class BeltRun(models.Model):
             models.UniqueConstraint(
                 fields=["belt", "number", "round"], name="one_round_of_a_number"
             ),
-            models.UniqueConstraint(fields=["event", "belt"], name="one_run_per_event"),
+            # Every round of a run has its event; an event makes the first round of one run.
+            models.UniqueConstraint(fields=["event", "belt", "round"], name="one_round_per_event"),
             models.UniqueConstraint(fields=["upstream", "belt"], name="one_run_per_upstream"),
             models.CheckConstraint(
                 condition=Q(state__in=BeltRunState.values), name="belt_run_state_known"

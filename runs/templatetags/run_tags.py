@@ -25,7 +25,7 @@ def state(value: str) -> dict[str, str]:
 
 @register.filter
 def moment(value: datetime | None) -> SafeString | str:
-    """Show an instant: the time of today, or the day and the time; all of it as a title.
+    """Show an instant: day and time, with the year when it is not today; all of it as a title.
 
     The zone is the site's, and named.
     """
@@ -33,7 +33,7 @@ def moment(value: datetime | None) -> SafeString | str:
         return ""
     local = timezone.localtime(value)
     today = local.date() == timezone.localdate()
-    text = local.strftime("%H:%M:%S %Z" if today else f"{local.day} %b %Y %H:%M %Z")
+    text = local.strftime(f"{local.day} %b " + ("%H:%M:%S %Z" if today else "%Y %H:%M %Z"))
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         value.isoformat(timespec="seconds"),

@@ -126,5 +126,5 @@ class RerunBeltRun(BeltRunAction):
             row,
             user=self.request.user,
             only_failed=self.request.POST.get("only") == "failed",
-            continue_downstream=self.request.POST.get("downstream") != "no",
+            continue_downstream=False if self.request.POST.get("downstream") == "no" else None,
         )

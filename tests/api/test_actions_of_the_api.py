@@ -5,9 +5,10 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 
-from products.models import Configuration
+from products.models import Configuration, Product
 from runs.models import BeltRun
 from tests import builders
 from tests.belts.git_repositories import Repository
@@ -50,6 +51,27 @@ def started(caller: Client, **body: Any) -> BeltRun:
     return BeltRun.objects.get(pk=document["id"])
 
 
+def test_start_that_is_asked_again_makes_a_second_run(caller: Client) -> None:
+    """As the documents say: there are no keys yet by which a repeated request is recognised."""
+    assert [started(caller).number for _ in range(2)] == [1, 2]
+
+
+def test_archived_product_starts_and_repeats_nothing(caller: Client) -> None:
+    run = started(caller)
+    post(caller, f"belt-runs/{run.pk}/cancel", 200)
+    Product.objects.update(archived_at=Now())
+    refused = [
+        post(caller, f"belts/{run.belt_id}/start", 409),
+        post(caller, f"belt-runs/{run.pk}/rerun", 409),
+    ]
+    sentence = (
+        "The product ours is archived. Restore it in the admin, Products, to start its belts."
+    )
+    assert [(each["code"], each["message"]) for each in refused] == [
+        ("belt.archived", sentence)
+    ] * 2
+
+
 def test_a_belt_is_started_as_asked(caller: Client) -> None:
     run = started(caller, parameters={"LEVEL": "$(id) 'x'"}, continue_downstream=False)
 
@@ -60,6 +82,22 @@ def test_a_belt_is_started_as_asked(caller: Client) -> None:
     assert run.started_by.username == "ada"
     shown = caller.get(f"/api/v1/belt-runs/{run.pk}/").json()
     assert [job["state"] for job in shown["job_runs"]] == ["queued", "waiting"]
+
+
+def test_belt_is_started_by_its_name(caller: Client) -> None:
+    document = post(caller, "belts/ours.build/start", 201, parameters={"LEVEL": "1"})
+    run = BeltRun.objects.get(pk=document["id"])
+    assert (str(run.belt), run.parameters) == ("ours.build", {"LEVEL": "1"})
+
+
+def test_unknown_and_unseen_belts_are_the_same_nothing(caller: Client) -> None:
+    builders.a_belt("build", product=builders.a_product("theirs"))
+    names = ("ours.none", "none.build", "theirs.build")
+    answers = [post(caller, f"belts/{name}/start", 404) for name in names]
+    assert {answer["message"] for answer in answers} == {
+        "There is no belt of this name that you may see."
+    }
+    assert not BeltRun.objects.exists()
 
 
 def test_what_cannot_be_started_says_why(caller: Client) -> None:

@@ -49,6 +49,30 @@ def test_what_is_not_there_is_one_shape(caller: Client, path: str) -> None:
     assert code_of(caller.get(path), 404) == "not-found"
 
 
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("", "=", "!!", "%00", "xyz", "bz0w", "bz0x", "cj0x", "cD0%3D", "cD1ub3QtYW4taWQ%3D"),
+        # An id in another spelling, beside something else, or with an offset, decodes to one.
+        "cD0wMDAwMDAwMDAwMDA0MDAwODAwMDAwMDAwMDAwMDAwMA==",
+        "cD0wMDAwMDAwMC0wMDAwLTQwMDAtODAwMC0wMDAwMDAwMDAwMDA%3D!",
+        "bz0xJnA9MDAwMDAwMDAtMDAwMC00MDAwLTgwMDAtMDAwMDAwMDAwMDAw",
+        "cj0yJnA9MDAwMDAwMDAtMDAwMC00MDAwLTgwMDAtMDAwMDAwMDAwMDAw",
+    ],
+)
+def test_cursor_that_no_page_gave_is_not_found(caller: Client, cursor: str) -> None:
+    assert code_of(caller.get(f"/api/v1/job-runs/?cursor={cursor}"), 404) == "not-found"
+
+
+def test_cursors_of_pages_lead_forth_and_back(caller: Client) -> None:
+    for _ in range(3):
+        builders.a_job_run()
+    first = caller.get("/api/v1/job-runs/?page_size=2").json()
+    second = caller.get(first["next"]).json()
+    assert [len(page["results"]) for page in (first, second)] == [2, 1]
+    assert caller.get(second["previous"]).json()["results"] == first["results"]
+
+
 def test_a_path_without_its_slash_is_told_so(caller: Client) -> None:
     response = caller.post("/api/v1/belts", content_type=JSON)
     assert code_of(response, 404) == "not-found"

@@ -35,7 +35,7 @@ READS = "GET, HEAD, OPTIONS"
         ),
         (
             f"{RUNS}?cursor=cD1ub3QtYW4taWQ=",
-            "This cursor is not one that a page of this list gave. Begin again without one.",
+            "This cursor is not one that a page of this list gave. Start again without a cursor.",
         ),
     ],
 )

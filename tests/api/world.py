@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +84,11 @@ def _routes(
 
 def path_of(route: str, tenant: Tenant) -> str:
     """Return the path of a route of the API with the ids of a tenant in it."""
-    head, opening, rest = route.partition("<")
-    if not opening:
-        return f"/{route}"
-    collection = head.rstrip("/").rpartition("/")[2]
-    return f"/{head}{tenant.ids[collection]}{rest.partition('>')[2]}"
+    names = {"product": tenant.product.name, "belt": tenant.belt.name}
+    collection = route.partition("<")[0].rstrip("/").rpartition("/")[2]
+    filled = re.sub(
+        r"<\w+:(\w+)>",
+        lambda place: str(names.get(place[1]) or tenant.ids[collection]),
+        route,
+    )
+    return f"/{filled}"

@@ -159,7 +159,7 @@ def test_as_a_process_it_exits_with_0_or_1(own_database: OwnDatabase, tmp_path: 
     done = run(environment, bad, tmp_path / "nowhere", "--format", "json")
     assert done.returncode == 1
     assert "file.not-utf8" in done.stderr
-    assert "There is no file or folder" in done.stderr
+    assert "is not a file, a folder or the URL of a git repository" in done.stderr
     assert "Traceback" not in done.stderr
     assert not json.loads(done.stdout)["ok"]
 
@@ -177,3 +177,107 @@ def test_a_database_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
         assert "manage.py migrate" in done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
+
+
+CHECKED_ALONE = """\
+product: small
+source: https://git.example/acme/small.git
+belts:
+  - name: build
+    jobs:
+      - {name: compile, commands: make, inputs: other.build}
+"""
+
+
+def check_in(folder: Path, *arguments: object, **environment: str) -> tuple[int, str, str]:
+    """Return what a check ends with, run in an empty folder that must stay empty."""
+    empty = folder / "empty"
+    empty.mkdir()
+    done = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "manage.py",
+            "import_conveyor_yml",
+            "--check",
+            *map(str, arguments),
+        ],
+        cwd=empty,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(empty),
+            "CONVEYOR_DATA_DIR": str(empty / "data"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert list(empty.iterdir()) == []
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.processes
+def test_check_needs_no_database_and_makes_nothing(tmp_path: Path) -> None:
+    assert check_in(tmp_path, a_file(tmp_path, CHECKED_ALONE)) == (
+        0,
+        "small: no errors\n",
+        "Other products were not looked at: no database is set up.\n",
+    )
+
+
+@pytest.mark.processes
+def test_check_without_database_reports_the_problems_of_the_file(tmp_path: Path) -> None:
+    code, out, err = check_in(tmp_path, a_file(tmp_path, BROKEN))
+    assert (code, out) == (1, "")
+    assert 'Did you mean "commands"?' in err
+    assert "Other products were not looked at: no database is set up." in err
+    assert "Would not be imported: 1 of 1." in err
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("text", "code", "ok"), [(CHECKED_ALONE, 0, True), (BROKEN, 1, False)], ids=["good", "broken"]
+)
+def test_check_with_unreachable_database_looks_at_the_file(
+    tmp_path: Path, text: str, code: int, *, ok: bool
+) -> None:
+    away = "postgresql://nobody@127.0.0.1:1/conveyor"
+    ended, out, err = check_in(
+        tmp_path, a_file(tmp_path, text), "--format", "json", CONVEYOR_DATABASE_URL=away
+    )
+    document = json.loads(out)
+    assert (ended, document["ok"], document["other_products"]["checked"]) == (code, ok, False)
+    assert document["other_products"]["reason"].startswith("The database cannot be used: ")
+    assert "Other products were not looked at: the database cannot be used: " in err
+
+
+@pytest.mark.processes
+def test_check_makes_no_file_of_a_sqlite_url(tmp_path: Path) -> None:
+    missing = f"sqlite:///{tmp_path}/empty/none.sqlite3"
+    file = a_file(tmp_path, CHECKED_ALONE)
+    assert check_in(tmp_path, file, CONVEYOR_DATABASE_URL=missing)[0] == 0
+
+
+@pytest.mark.processes
+def test_files_checked_without_database_see_one_another(tmp_path: Path) -> None:
+    other = SMALL.replace("product: small", "product: other").replace("- name: build", "- name: x")
+    files = a_file(tmp_path, CHECKED_ALONE, "a.yml"), a_file(tmp_path, other, "b.yml")
+    code, _, err = check_in(tmp_path, *files)
+    assert code == 0
+    assert "[input.unknown-belt]" in err
+
+
+@pytest.mark.processes
+def test_url_checked_without_database_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    code, _, err = check_in(tmp_path, "https://git.example/acme/small.git")
+    assert code == 1
+    assert "needs a database. Check a checkout of it instead." in err
+
+
+@pytest.mark.django_db
+def test_check_with_a_database_looks_at_other_products(tmp_path: Path) -> None:
+    code, out, err = command(a_file(tmp_path, CHECKED_ALONE), check=True, format="json")
+    assert (code, json.loads(out)["other_products"]) == (0, {"checked": True, "reason": None})
+    assert "[input.unknown-product]" in err

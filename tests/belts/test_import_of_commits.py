@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from belts.definitions import current_definition, definition_at
+from belts.definitions import current_definition, definition_at, spec_of
 from belts.errors import BrokenFileError
 from belts.importing import ImportOptions, import_commit, import_sources
 from belts.models import Belt, CommitFile, Job
@@ -56,6 +56,37 @@ def test_a_new_head_becomes_the_present_definition(repository: Repository) -> No
     assert row.definition == current_definition(product())
     assert Job.objects.get().commands == "ninja"
     assert definition_at(product(), commit) == row.definition
+
+
+def test_known_commit_is_read_again_at_another_path(repository: Repository) -> None:
+    """What was read at the first path is no answer for the second one."""
+    other = FILE.replace("compile", "pack").replace("make", "ninja")
+    (repository.work / "ci.yml").write_text(other)
+    commit = pushed(repository, FILE.replace("make", "cmake"))
+    assert spec_of(definition_at(product(), commit)).belts[0].jobs[0].name == "compile"
+    Source.objects.update(path="ci.yml")
+    assert spec_of(definition_at(product(), commit)).belts[0].jobs[0].name == "pack"
+    Source.objects.update(path=".conveyor.yml")
+    assert spec_of(definition_at(product(), commit)).belts[0].jobs[0].name == "compile"
+
+
+def test_corrected_path_makes_a_known_commit_usable(repository: Repository) -> None:
+    (repository.work / "ci.yml").write_text(FILE)
+    commit = pushed(repository, FILE.replace("make", "cmake"))
+    Source.objects.update(path="misspelt.yml")
+    assert import_commit(product().pk, commit) is not None
+    with pytest.raises(BrokenFileError):
+        definition_at(product(), commit)
+    Source.objects.update(path="ci.yml")
+    assert spec_of(definition_at(product(), commit)).belts[0].jobs[0].name == "compile"
+
+
+def test_import_of_a_url_keeps_the_path_of_its_source(repository: Repository) -> None:
+    (repository.work / "ci.yml").write_text(FILE.replace("make", "ninja"))
+    pushed(repository, FILE)
+    Source.objects.update(path="ci.yml")
+    assert not import_sources([str(repository.bare)], ImportOptions())[0].failed
+    assert CommitFile.objects.latest("id").path == "ci.yml"
 
 
 def test_a_broken_file_keeps_the_last_good_definition(repository: Repository) -> None:

@@ -135,7 +135,7 @@ def test_a_source_that_fails_keeps_no_other_from_being_imported(tmp_path: Path) 
 
     assert [outcome.failed for outcome in outcomes] == [True, True, False]
     assert "key.unknown" in codes(outcomes[0])
-    assert "no file or folder" in str(outcomes[1].error)
+    assert "is not a file, a folder" in str(outcomes[1].error)
     assert Product.objects.get().name == "small"
 
 
@@ -353,9 +353,9 @@ def test_a_belt_file_that_is_a_link_is_refused_by_that_name(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("nothing-here.yml", "There is no file or folder"),
-        ("", "There is no file or folder"),
-        ("a\0b", "There is no file or folder"),
+        ("nothing-here.yml", "is not a file, a folder or the URL"),
+        ("", "is not a file, a folder or the URL"),
+        ("a\0b", "is not a file, a folder or the URL"),
         ("/dev/null", "no plain file"),
         ("svn://host.example/x", "not fetched over"),
         ("https://user:word@host.example/x", "username or password"),

@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from runners.models import Fleet, Runner
+from runners.protocol import PROTOCOL
 from tests.builders.names import named
 
 
@@ -32,7 +33,7 @@ def a_runner(
         "host": "runner.example",
         "boot_id": uuid4(),
         "version": "0.1.0",
-        "protocol": 1,
+        "protocol": PROTOCOL,
         "slots": 2,
         "isolation": "uid",
         "isolation_report": ["each job has a uid of its own"],

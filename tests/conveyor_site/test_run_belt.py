@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 from pytest_django import Settings
 
 from conveyor_site.run_report import report_of
-from products.models import OutboxRow
+from products.models import OutboxRow, Product
 from runs.models import BeltRun
 from tests import builders
 from tests.conveyor_site.conftest import Start
@@ -104,6 +105,14 @@ def test_what_cannot_be_started_is_a_sentence(arguments: list[str], sentence: st
         run_belt("gem.build", *arguments)
     assert not BeltRun.objects.exists()
     assert not OutboxRow.objects.exists()
+
+
+@pytest.mark.django_db
+def test_archived_product_is_named_as_the_reason() -> None:
+    publish_text(FILE)
+    Product.objects.update(archived_at=Now())
+    with pytest.raises(CommandError, match=r"product gem is archived\. Restore it in the admin"):
+        run_belt("gem.build")
 
 
 @pytest.mark.django_db

@@ -190,8 +190,8 @@ class EngineMachine(RuleBasedStateMachine):
         if self.wishes:
             nonce, worker = self.wishes[place % len(self.wishes)]
             [made] = [each for each in self.present.attempts.values() if each.nonce == nonce]
-            expected = Claim(made.id, made.job_run_id, made.number) if made.is_alive else None
-            assert worker.claim(nonce=nonce) == expected
+            claim = Claim(made.id, made.job_run_id, made.number, is_tainted=False)
+            assert worker.claim(nonce=nonce) == (claim if made.is_alive else None)
 
     @rule(who=workers, place=places, outcome=outcomes)
     def do_a_job(self, who: int, place: int, outcome: str) -> None:
@@ -233,7 +233,7 @@ class EngineMachine(RuleBasedStateMachine):
             self._end_lease(before)
         has_lease = Attempt.objects.filter(id=before.id, lease_until__gt=Now()).exists()
         may = before.state == "running" or (before.state == "starting" and has_lease)
-        claim = Claim(before.id, before.job_run_id, before.number)
+        claim = Claim(before.id, before.job_run_id, before.number, is_tainted=False)
         assert self.workers[0].start(claim) == (may and not is_cancelled)
         if is_cancelled and before.is_alive:
             assert attempt(before.id).state == "cancelled"

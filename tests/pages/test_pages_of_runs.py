@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client, override_settings
 
+from products.models import Product
+from runs.cancel import cancel_belt_run
 from runs.chains import state_of, whole_chain
 from runs.durations import in_words
 from runs.models import BeltRun, JobRun
@@ -46,6 +49,13 @@ def page_of(reader: Client, row: BeltRun | JobRun, **query: Any) -> str:
     response = reader.get(row.get_absolute_url(), query)
     assert response.status_code == 200
     return response.content.decode()
+
+
+def test_run_of_an_archived_product_has_no_rerun_button(reader: Client, run: BeltRun) -> None:
+    cancel_belt_run(run, by="Eve")
+    assert "Rerun" in page_of(reader, run)
+    Product.objects.update(archived_at=Now())
+    assert "Rerun" not in page_of(reader, run)
 
 
 def test_what_moves_while_the_page_is_made_is_a_change_for_who_watches(
@@ -158,9 +168,11 @@ def test_a_job_shows_the_commands_that_its_run_was_made_with(reader: Client) -> 
 
 def test_times_are_shown_with_their_zone(reader: Client, run: BeltRun) -> None:
     page = page_of(reader, run)
-    assert re.search(r"<time [^>]*>\d\d:\d\d:\d\d UTC</time>", page)
+    assert re.search(r"<time [^>]*>\d+ [A-Z][a-z]{2} \d\d:\d\d:\d\d UTC</time>", page)
     with override_settings(TIME_ZONE="Europe/Vienna"):
-        assert re.search(r"<time [^>]*>\d\d:\d\d:\d\d CES?T</time>", page_of(reader, run))
+        assert re.search(
+            r"<time [^>]*>\d+ [A-Z][a-z]{2} \d\d:\d\d:\d\d CES?T</time>", page_of(reader, run)
+        )
 
 
 def test_of_a_lost_attempt_it_is_said_that_it_took_no_longer(reader: Client, run: BeltRun) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from belts.models import Belt
-from products.models import Configuration
+from products.models import Configuration, Product
 from runs.models import BeltRun
 from tests import builders
 from tests.belts.git_repositories import Repository
@@ -107,6 +107,16 @@ def test_an_archived_belt_has_no_form_and_says_so(ada: Client, belt: Belt) -> No
     page = answer.content.decode()
     assert answer.status_code == 200
     assert "is archived" in page
+
+
+def test_archived_product_has_no_form_and_says_so(ada: Client, belt: Belt) -> None:
+    Product.objects.update(archived_at=timezone.now())
+
+    answer = ada.post(f"{belt.get_absolute_url()}start/", {}, follow=True)
+
+    page = answer.content.decode()
+    assert f"The product {belt.product} is archived. Restore it in the admin" in page
+    assert "Start it" not in page
 
 
 def test_the_address_of_the_form_with_mistakes_leads_to_the_belt(ada: Client, belt: Belt) -> None:

@@ -24,6 +24,13 @@ def test_remembered_values_are_those_used_last(uses: list[tuple[bool, int]]) -> 
     assert {key for key in range(9) if remembered.get(key) is not None} == set(plain)
 
 
+def test_value_that_was_used_longest_ago_is_forgotten_first() -> None:
+    remembered: Remembered[int, str] = Remembered(SIZE)
+    for key in range(SIZE + 1):
+        remembered.put(key, "value")
+    assert [key for key in range(SIZE + 1) if remembered.get(key) is None] == [0]
+
+
 def test_put_value_replaces_the_one_before() -> None:
     remembered: Remembered[str, str] = Remembered(SIZE)
     remembered.put("key", "old")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from products.catalogue import ProductNameError, archive_product, create_product, restore_product
+from products.catalogue import archive_product, restore_product
 from products.errors import ConveyorError
 from products.git.errors import SourceUrlError
 from products.models import OutboxRow, Product, Source
@@ -82,13 +82,3 @@ def test_a_restored_product_starts_from_what_is_there_and_imports_it(
     assert poll_due_sources() == 0
     row = OutboxRow.objects.get()
     assert (row.kind, row.payload) == ("import", {"product": str(product.pk), "commit": commit})
-
-
-def test_products_have_names_of_their_own() -> None:
-    product = create_product("gem", description="A gem.")
-    assert (product.managed_by, product.description) == ("admin", "A gem.")
-    with pytest.raises(ProductNameError, match="already"):
-        create_product("gem")
-    with pytest.raises(ProductNameError, match="starts with a letter or digit"):
-        create_product("-gem")
-    assert Product.objects.count() == 1

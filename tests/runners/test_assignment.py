@@ -10,15 +10,28 @@ from django.conf import settings
 
 from belts.models import Definition
 from belts.spec.shapes import BeltFile, BeltSpec, InputSpec, JobSpec, OutputSpec, digest
+from products.credentials import set_value
 from runners.assignment import Workbench, build_assignment
 from runners.errors import SetupError
 from runners.executor.shapes import Isolation, JobAssignment, OutputWord
 from runners.process.links import Link
 from runners.process.plan import RunnerPlan, SlotPlace
 from runners.process.slot_line import SlotLine
+from runners.protocol import PROTOCOL
 from runs.attempts import Claim, RunnerFacts, claim_job_run
+from runs.finish import give_back_attempt
 from runs.models import JobRun
-from tests.builders import a_belt_run, a_consumption, a_fleet, a_job_run, a_product, an_output
+from runs.taint import taint
+from runs.transitions import moving
+from tests.builders import (
+    a_belt_run,
+    a_consumption,
+    a_credential,
+    a_fleet,
+    a_job_run,
+    a_product,
+    an_output,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -56,7 +69,7 @@ def a_job(spec: JobSpec, **fields: Any) -> JobRun:
 
 
 def claimed(row: JobRun) -> Claim:
-    runner = RunnerFacts(id=uuid4(), name="one", boot_id=uuid4(), protocol=1, isolation="uid")
+    runner = RunnerFacts(id=uuid4(), name="one", boot_id=uuid4(), protocol=PROTOCOL)
     claim = claim_job_run(runner, queues=[row.queue], nonce=uuid4(), job_run_id=row.id)
     assert claim is not None
     return claim
@@ -95,7 +108,7 @@ def test_a_job_is_told_what_it_is(bench: Workbench) -> None:
     assert facts["PRODUCT"] == run.belt.product.name
     assert facts["BELT"] == run.belt.name
     assert (facts["JOB"], facts["QUEUE"], facts["NUMBER"]) == ("build", "default", str(run.number))
-    assert (facts["COMMIT"], facts["BRANCH"]) == (run.commit, "main")
+    assert (facts["COMMIT"], facts["BRANCH"], facts["TAG"]) == (run.commit, "main", "")
     assert (facts["RUN_ID"], facts["JOB_RUN_ID"]) == (str(run.id), str(row.id))
 
 
@@ -183,9 +196,22 @@ def test_a_product_without_source_cannot_give_one(bench: Workbench) -> None:
 
 def test_runs_with_code_of_a_fork_get_no_credentials(bench: Workbench) -> None:
     row = a_job(JobSpec("build", commands="true", credentials=("token",)), tainted=True)
-    with pytest.raises(SetupError, match="code of a fork") as refused:
+    with pytest.raises(SetupError, match="code or values of a fork") as refused:
         built(row, bench)
     assert refused.value.reason == "credential-missing"
+
+
+def test_run_that_becomes_tainted_gets_no_credentials_more(bench: Workbench) -> None:
+    """The slot has worked on the run while it was untainted, and remembers it."""
+    row = a_job(JobSpec("build", commands="true", credentials=("token",)))
+    set_value(a_credential(row.belt_run.belt.product, name="token", kind="text"), "secret")
+    first = claimed(row)
+    assert build_assignment(first, bench).secret_values == (b"secret",)
+    assert give_back_attempt(first.attempt_id, message="It is given back.")
+    with moving(row.belt_run_id):
+        taint(row.belt_run_id)
+    with pytest.raises(SetupError, match="code or values of a fork"):
+        built(row, bench)
 
 
 def test_runs_with_code_of_a_fork_are_isolated_as_others(bench: Workbench) -> None:

@@ -11,7 +11,6 @@ from runners.models import Runner
 from runners.querysets import (
     claimable_count,
     living_runners,
-    runners_of_queue,
     served_queues,
     unwanted_attempts,
 )
@@ -98,7 +97,6 @@ def test_queues_are_served_by_runners_that_live_and_do_not_drain() -> None:
     a_runner("draining", queues=["full"], said="draining")
     assert served_queues() == {"default", "gpu"}
     assert {runner.name for runner in living_runners()} == {"alive", "draining"}
-    assert [runner.name for runner in runners_of_queue("gpu")] == ["alive"]
 
 
 def test_work_is_counted_up_to_the_limit_and_for_own_queues_only() -> None:

@@ -233,7 +233,7 @@ def test_a_start_that_died_before_the_edge_knew_of_it_is_found_again_even_at_the
     [
         ("missing", "There is no belt image.bake here."),
         ("archived belt", "The belt image.bake is archived"),
-        ("archived product", "The belt image.bake is archived"),
+        ("archived product", "The product image is archived. Restore it in the admin, Products"),
         ("no definition", "image"),
     ],
 )

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from belts.models import Belt
+from products.models import Product
 from runs.cancel import cancel_belt_run
 from runs.creation import NewRun, create_belt_run
-from runs.errors import NothingToRerunError, RunUnfinishedError, RunUnresolvedError
+from runs.errors import (
+    BeltArchivedError,
+    NothingToRerunError,
+    RunUnfinishedError,
+    RunUnresolvedError,
+)
 from runs.models import BeltRun, Output
 from runs.rerun import rerun_belt_run
 from tests import builders
@@ -75,6 +82,20 @@ def test_a_repeat_is_the_next_round_of_the_same_number_on_the_same_plan() -> Non
 
 def rerun_is_labelled(run: BeltRun) -> bool:
     return str(run) == "gem.build #1 round 2"
+
+
+def test_run_of_an_archived_product_is_not_repeated() -> None:
+    run = half_failed()
+    Product.objects.update(archived_at=Now())
+    with pytest.raises(BeltArchivedError, match=r"The product gem is archived\. Restore it"):
+        rerun_belt_run(run)
+    assert runs_of("gem.build") == [run]
+
+
+def test_run_of_an_archived_belt_is_repeated_on_its_plan() -> None:
+    run = half_failed()
+    Belt.objects.filter(name="build").update(archived_at=Now())
+    assert states(rerun_belt_run(run))["compile"] == "queued"
 
 
 def test_a_repeat_of_a_repeat_is_the_third_round() -> None:

@@ -5,6 +5,7 @@ ARCHITECTURE.md lists all short cuts and the tests that notice when one is wrong
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -15,14 +16,18 @@ from django.db.models.functions import Now
 from products.identifiers import uuid7
 from products.models import OutboxRow
 from runs.attempts import candidates, claim_candidate
+from runs.cancel import cancel_belt_run
 from runs.chains import state_of, whole_chain
 from runs.feeds import LogEvents
 from runs.finish import finish_attempt, give_back_attempt
 from runs.models import BeltRun, Edge, JobRun
 from runs.reaper import settle_stragglers, write_hints_again
-from runs.release import release_belt_run
+from runs.release import frozen_run, release_belt_run, run_in_state
+from runs.rerun import rerun_belt_run
+from runs.states import BeltRunState
 from runs.transitions import moving
 from tests import builders
+from tests.architecture.tree import ROOT
 from tests.engine import (
     Worker,
     an_end,
@@ -75,6 +80,13 @@ def a_consumer(key: str, *, inputs: str = "") -> str:
         jobs:
           - name: deploy{lines}
     """
+
+
+def test_tests_of_the_table_of_short_cuts_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text().partition("## Short cuts and the tests")[2]
+    named = set(re.findall(r"`(test_\w+)`", text.partition("\n## ")[0]))
+    assert len(named) > 15
+    assert sorted(named - {path.stem for path in (ROOT / "tests").rglob("test_*.py")}) == []
 
 
 # --- Candidates are read before the belt run is locked --------------------------------------------
@@ -130,6 +142,35 @@ def test_run_whose_jobs_all_ended_unseen_is_settled_and_fires_its_edge() -> None
     assert settle_stragglers() == 1
     assert state(run) == "succeeded"
     assert Edge.objects.get(upstream=run).fired_at is not None
+
+
+def test_new_run_and_its_repeat_are_looked_at_again_for_their_suppliers() -> None:
+    """A supplier that ends while they are created may not see that they wait for it."""
+    publish_text(LIB)
+    lib = start("lib.make")
+    Worker().do(lib, "late", "failed")
+    run = start_text(a_consumer("commands", inputs="{from: lib.make, build: last}"))
+    cancel_belt_run(lib, by="somebody")
+    deliver_all()
+    assert states(run) == {"deploy": "errored"}
+    again = rerun_belt_run(run)
+    told = OutboxRow.objects.filter(kind=OutboxRow.Kind.RELEASE)
+    assert [each.payload["belt_run"] for each in told] == [str(again.id)]
+    later = start("site.deploy")
+    assert [each.payload["belt_run"] for each in told.order_by("id")] == [
+        str(again.id),
+        str(later.id),
+    ]
+
+
+def test_readings_of_one_run_are_independent() -> None:
+    """They share what never changes; what a verb reads anew is its own."""
+    run = start_text(BELT)
+    first = run_in_state(run.id, BeltRunState.PENDING, None)
+    second = run_in_state(run.id, BeltRunState.SUCCEEDED, run.created_at)
+    assert (first.state, first.cancel_requested_at) == ("pending", None)
+    assert (second.state, second.cancel_requested_at) == ("succeeded", run.created_at)
+    assert (frozen_run(run.id).state, first.belt, second.belt) == ("pending", run.belt, run.belt)
 
 
 def test_job_whose_suppliers_end_was_not_told_is_found_while_their_run_goes_on() -> None:

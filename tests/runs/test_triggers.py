@@ -15,9 +15,20 @@ from belts.spec.problems import Problem
 from products.errors import PlatformError
 from products.models import Event, Product, Source
 from runs.models import BeltRun
+from runs.rerun import rerun_belt_run
 from runs.triggers import start_for_event
 from tests import builders
-from tests.engine import job_of, publish_text, state, states
+from tests.engine import (
+    Worker,
+    deliver_all,
+    edge_of,
+    job_of,
+    publish_text,
+    runs_of,
+    start,
+    state,
+    states,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -171,6 +182,97 @@ def test_a_source_that_cannot_be_read_leaves_the_event_to_be_tried_again() -> No
         start_for_event(event.id)
     event.refresh_from_db()
     assert event.handled_at is None
+
+
+PULLS = """
+    product: gem
+    source: https://git.example/acme/gem.git
+    triggers:
+      - scm-event: {type: pull-request, branches: main}
+        belts: check
+    belts:
+      - name: check
+        jobs: [{name: check, commands: make check, outputs: [{String: FILE}]}]
+        downstreams: [{downstream-product: site, belts: deploy}]
+"""
+SITE = """
+    product: site
+    belts: [{name: deploy, jobs: [{name: deploy, commands: "use ${gem.check.check.FILE}"}]}]
+"""
+
+
+def a_pull_request(source: Source, text: str | None = PULLS, **fields: Any) -> Event:
+    """Return the event of a pull request into main."""
+    given = {"kinds": ["pull-request"], "ref": "refs/pull/7/head", **fields}
+    return happening(source, text, **given)
+
+
+def test_fork_does_not_decide_what_is_run() -> None:
+    hostile = PULLS.replace("make check", "steal").replace("belts: check", "belts: [check, more]")
+    hostile += "      - {name: more, jobs: [{name: more, commands: steal}]}\n"
+    event = a_pull_request(gem(PULLS), hostile, tainted=True)
+    [run] = start_for_event(event.id)
+    assert (run.belt.name, run.tainted) == ("check", True)
+    assert run.definition.document["belts"][0]["jobs"][0]["commands"] == "make check"
+
+
+def test_pull_request_from_within_uses_its_own_file() -> None:
+    event = a_pull_request(gem(PULLS), PULLS.replace("make check", "make proposed"))
+    [run] = start_for_event(event.id)
+    assert run.definition.document["belts"][0]["jobs"][0]["commands"] == "make proposed"
+
+
+@pytest.mark.parametrize("choice", ["build: last", "build: last_successful", "branch: main"])
+def test_pull_request_supplies_nobody_unasked(choice: str) -> None:
+    text = f'"use ${{gem.check.check.FILE}}", inputs: [{{from: gem.check, {choice}}}]'
+    event = a_pull_request(gem(PULLS))
+    publish_text(SITE.replace('"use ${gem.check.check.FILE}"', text))
+    [run] = start_for_event(event.id)
+    Worker().do(run, "check", FILE="proposed.gem")
+    assert (run.branch, run.ref, run.on_default_branch) == ("", "refs/pull/7/head", False)
+    deploy = start("site.deploy")
+    assert states(deploy) == {"deploy": "errored"}
+    assert "gem.check has no" in job_of(deploy, "deploy").message
+
+
+def test_pull_request_and_its_rerun_start_nothing_downstream() -> None:
+    event = a_pull_request(gem(PULLS))
+    publish_text(SITE)
+    [run] = start_for_event(event.id)
+    Worker().do(run, "check", FILE="proposed.gem")
+    again = rerun_belt_run(run)
+    Worker().do(again, "check", FILE="proposed.gem")
+    deliver_all()
+    assert runs_of("site.deploy") == []
+    assert [edge_of(each, "site.deploy").note for each in (run, again)] == [
+        "A run of a pull request does not start downstream belts."
+    ] * 2
+
+
+def test_rerun_of_a_pull_request_goes_downstream_if_asked_to() -> None:
+    event = a_pull_request(gem(PULLS))
+    publish_text(SITE)
+    [run] = start_for_event(event.id)
+    Worker().do(run, "check", "failed")
+    again = rerun_belt_run(run, continue_downstream=True)
+    Worker().do(again, "check", FILE="proposed.gem")
+    deliver_all()
+    [deploy] = runs_of("site.deploy")
+    assert deploy.upstream == again
+
+
+def test_reruns_keep_their_event_and_the_event_makes_no_other_run() -> None:
+    event = a_pull_request(gem(PULLS))
+    publish_text(SITE)
+    [run] = start_for_event(event.id)
+    Worker().do(run, "check", "failed")
+    second = rerun_belt_run(run)
+    Worker().do(second, "check", "failed")
+    run.delete()
+    third = rerun_belt_run(second)
+    assert (second.event, third.event, third.round) == (event, event, 3)
+    Event.objects.update(handled_at=None)
+    assert start_for_event(event.id) == [second]
 
 
 def test_an_event_of_a_fork_makes_a_tainted_run() -> None:

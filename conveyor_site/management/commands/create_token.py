@@ -11,42 +11,47 @@ from products.errors import UserError
 from products.models import Product
 from products.tokens import DEFAULT_DAYS, MAX_DAYS, SCOPES, issue_token
 
-_LIFE = f"It ends after so many, 1 to {MAX_DAYS}. Default: %(default)s."
+_LIFE = f"Days until the token expires, 1 to {MAX_DAYS}. Default: %(default)s."
 
 
 class Command(BaseCommand):
-    """Makes a token of a user; the token alone goes to standard output."""
+    """Makes an API token for a user; only the token goes to standard output."""
 
-    help = "Make an API token of a user and print it; it cannot be shown again."
+    help = "Make an API token for a user and print it. It cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("user", metavar="USER", help="The name of whose token it is.")
+        parser.add_argument("user", metavar="USER", help="User who owns the token.")
         parser.add_argument(
             "--scope",
             choices=sorted(SCOPES),
             default="read",
-            help="read looks; run also starts, cancels and repeats. Default: %(default)s.",
+            help="read allows reading; run also allows start, cancel and rerun. Default: "
+            "%(default)s.",
         )
         parser.add_argument("--days", type=int, default=DEFAULT_DAYS, help=_LIFE)
-        parser.add_argument("--name", default="command line", help="What it is for.")
+        parser.add_argument("--name", default="command line", help="What the token is for.")
         parser.add_argument(
             "--product",
             action="append",
             default=[],
             metavar="PRODUCT",
-            help="For this product only; may be repeated. Without it: every product of the user.",
+            help="Limit the token to this product; may be given several times. Default: all "
+            "products that the user may see.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it; raises CommandError for a user or product that does not exist."""
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
-            raise CommandError(f"There is no user {options['user']}. See the admin under Users.")
+            raise CommandError(
+                f"There is no user {options['user']}. Add one in the admin under Users."
+            )
         products = list(Product.objects.filter(name__in=options["product"]))
         missing = set(options["product"]) - {product.name for product in products}
         if missing:
             raise CommandError(f"There is no product {', '.join(sorted(missing))}.")
+        _refuse_unseen(user, products)
         try:
             issued = issue_token(
                 user,
@@ -59,3 +64,14 @@ class Command(BaseCommand):
         except UserError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(issued.text)
+
+
+def _refuse_unseen(user: User, products: list[Product]) -> None:
+    """Raise CommandError for products that the user may not see: the token would reach nothing."""
+    seen = set(Product.objects.visible_to(user))
+    unseen = ", ".join(sorted(product.name for product in products if product not in seen))
+    if unseen:
+        raise CommandError(
+            f"{user.get_username()} may not see {unseen}, so the token would reach nothing there. "
+            "Add a membership in the admin under Memberships first."
+        )

@@ -38,9 +38,13 @@ def test_the_manual_has_every_key() -> None:
     assert missing == []
 
 
-def test_every_example_of_the_manual_is_a_file_without_problems() -> None:
-    examples = re.findall(r"```yaml\n(product:.*?)```", MANUAL, re.DOTALL)
-    assert len(examples) >= 3
-    for example in examples:
-        result = parse_belt_text(example)
-        assert result.problems == (), example
+def test_every_example_of_the_documents_is_a_file_without_problems() -> None:
+    documents = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
+    examples = [
+        (document.name, example)
+        for document in documents
+        for example in re.findall(r"```yaml\n(.*?)```", document.read_text(), re.DOTALL)
+    ]
+    assert {name for name, _ in examples} >= {"README.md", "belt-file.md"}
+    broken = [(name, parse_belt_text(example).problems) for name, example in examples]
+    assert [each for each in broken if each[1]] == []

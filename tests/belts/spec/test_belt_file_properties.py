@@ -17,7 +17,6 @@ from belts.spec.graph import CycleError, find_cycles, topological_order
 from belts.spec.problems import Problem
 from belts.spec.references import PATTERN, Reference, rewrite_script, scan_script
 from belts.spec.schema import json_schema
-from belts.spec.shapes import job_from_document
 
 settings.register_profile("spec", deadline=None, max_examples=150, database=None)
 settings.load_profile("spec")
@@ -251,10 +250,3 @@ def test_there_is_an_order_exactly_when_there_is_no_circle(needs: dict[str, list
 def test_problems_survive_their_plain_form() -> None:
     for problem in parse_belt_text("product: a.b\nbelts: c\n").problems:
         assert Problem.from_document(json.loads(json.dumps(problem.to_document()))) == problem
-
-
-def test_a_job_survives_its_plain_form() -> None:
-    file = parse_document(WHOLE).file
-    assert file is not None
-    for job in file.belts[0].jobs:
-        assert job_from_document(json.loads(json.dumps(job.to_document()))) == job

@@ -259,3 +259,49 @@ def test_a_hard_link_to_a_file_of_root_is_not_read(lab: Lab) -> None:
     result = lab.run(script, outputs=(X,))
     assert result.outcome == "failed"
     assert "X" not in result.outputs
+
+
+@pytest.mark.parametrize("options", ["", "set -u\n"])
+def test_array_output_has_note_and_first_element(lab: Lab, options: str) -> None:
+    outputs = (OutputWord("FILES"), OutputWord("WORD", "$FILES"), OutputWord("ONE"))
+    result = lab.run(f"{options}FILES=(a 'b c'); ONE=(one)", outputs=outputs)
+    assert result.outputs == {"FILES": "a", "WORD": "a", "ONE": "one"}
+    control = lab.reporter.text("control")
+    assert "Note: FILES is an array; only its first element is handed on. Write" in control
+    assert 'FILES="${FILES[*]}"' in control
+    assert "ONE" not in control
+
+
+@pytest.mark.parametrize("script", ["declare -A X=([key]=value)", "set -u; X=([1]=value)"])
+def test_array_without_first_element_is_refused(lab: Lab, script: str) -> None:
+    result = lab.run(script, outputs=(X,))
+    assert (result.outcome, result.reason) == ("failed", "output-invalid")
+    assert "its variable is an array without an element 0" in result.message
+    assert "is not set" not in result.message
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-16LE", "UTF-16BE"])
+def test_outputs_in_utf16_are_named(lab: Lab, encoding: str) -> None:
+    script = f"printf 'X=1\\n' | iconv -t {encoding} >> \"$CONVEYOR_OUTPUT\""
+    result = lab.run(script, outputs=(X,))
+    assert "is UTF-16 or binary. Write the file as UTF-8." in result.message
+
+
+def test_byte_order_mark_of_outputs_is_named(lab: Lab) -> None:
+    result = lab.run("printf '\\357\\273\\277X=1\\n' >> \"$CONVEYOR_OUTPUT\"", outputs=(X,))
+    assert "begins with a byte order mark. Write the file as UTF-8 without it." in result.message
+
+
+DAMAGE = {
+    'rm -rf "$CONVEYOR_WORKSPACE/../job"': "were removed while it ran",
+    'chmod 000 "$CONVEYOR_WORKSPACE/../job"': "were closed by a chmod while it ran",
+    'rm -f "$CONVEYOR_WORKSPACE/../job/capture"': "files that the runner had written",
+}
+
+
+@pytest.mark.parametrize("script", DAMAGE)
+def test_lost_folders_are_named_as_cause(lab: Lab, script: str) -> None:
+    result = lab.run(f"X=1; {script}", outputs=(X,))
+    assert (result.outcome, result.reason) == ("failed", "output-missing")
+    assert DAMAGE[script] in result.message
+    assert "is not set" not in result.message

@@ -108,3 +108,9 @@ def test_a_python_job_has_a_python_post_run(lab: Lab) -> None:
     post_run = "import os; print(os.environ['CONVEYOR_STATUS'])"
     result = lab.run("raise SystemExit(2)", language="python", post_run=post_run)
     assert (result.exit_code, lab.reporter.text("stdout")) == (2, "failed\n")
+
+
+def test_cancelled_post_run_names_who_cancelled(lab: Lab) -> None:
+    lab.reporter.on("cleaning", lab.reporter.cancel_it)
+    lab.run("echo hi", post_run="echo cleaning; sleep 60")
+    assert "Post-run did not succeed (cancelled by anna)." in lab.reporter.text("control")

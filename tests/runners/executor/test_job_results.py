@@ -50,7 +50,7 @@ def test_a_failing_command_ends_the_job_with_its_status(
         code = result.exit_code or 0  # The status of a syntax error is bash's affair.
         assert code != 0
     assert (result.outcome, result.reason, result.exit_code) == ("failed", "exit-status", code)
-    assert result.message == f"The commands ended with exit status {code}."
+    assert result.message.startswith(f"The commands ended with exit status {code}")
     assert "not reached" not in lab.reporter.text()
 
 
@@ -285,3 +285,17 @@ def test_root_is_never_a_job_by_accident(lab: Lab) -> None:
             isolation = lab.isolation.__class__(level, uid)
             with pytest.raises(ValueError, match=r"root|needs the slot's user"):
                 lab.run("true", isolation=isolation)
+
+
+NO_SOURCE = "Note: this job has no `inputs: source`, so its workspace was empty."
+
+
+def test_failed_job_without_source_has_hint(lab: Lab) -> None:
+    lab.run("make test", leaves_out_source=True)
+    assert NO_SOURCE in lab.reporter.text("control")
+
+
+@pytest.mark.parametrize(("script", "leaves_out"), [("true", True), ("false", False)])
+def test_other_jobs_have_no_hint_of_source(lab: Lab, script: str, leaves_out: bool) -> None:
+    lab.run(script, leaves_out_source=leaves_out)
+    assert NO_SOURCE not in lab.reporter.text("control")

@@ -11,7 +11,8 @@ import pytest
 
 from runners.executor.removal import remove_tree
 from runners.executor.workspace import WorkDirError, Workspace, prepare_work_dir, sweep
-from tests.runners.executor.attempts import Lab
+from runners.executor.zygote import ZygoteProcess
+from tests.runners.executor.attempts import Lab, isolation_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -224,3 +225,30 @@ def test_a_work_folder_below_a_private_home_is_refused_for_other_users(tmp_path:
     with pytest.raises(WorkDirError, match="Set CONVEYOR_WORK_DIR"):
         prepare_work_dir(private / "work", other_users=True)
     prepare_work_dir(private / "work", other_users=False)
+
+
+SOCKETS = """\
+import multiprocessing, os, socket, tempfile
+for folder in (os.environ["HOME"], tempfile.gettempdir()):
+    path = f"{folder}/.gnupg-and-a-long-name/S.gpg-agent.extra"
+    os.makedirs(os.path.dirname(path))
+    socket.socket(socket.AF_UNIX).bind(path)
+with multiprocessing.Manager() as manager:
+    print(manager.dict(a=1))
+"""
+
+
+@pytest.mark.parametrize("level", ["sandbox-bubblewrap", "sandbox-namespaces"])
+def test_sandbox_paths_are_short_enough_for_sockets(
+    level: str, work_dir: Path, zygote: ZygoteProcess
+) -> None:
+    isolation = isolation_of(level)
+    if isolation is None:
+        pytest.skip(f"this machine or user cannot isolate by {level}")
+    named = work_dir / "a-runner-with-a-very-long-name-03.build.example.org" / "and-more-of-it"
+    prepare_work_dir(named, other_users=os.geteuid() == 0)
+    named.parent.chmod(0o711)
+    lab = Lab(named, zygote.client(), isolation)
+    result = lab.run(f"python3 - <<'END'\n{SOCKETS}END\necho $TMPDIR")
+    assert (result.outcome, lab.reporter.text("stdout")) == ("succeeded", "{'a': 1}\n/tmp\n")
+    assert list(named.iterdir()) == []

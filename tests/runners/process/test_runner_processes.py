@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from runners.models import Runner
+from runners.protocol import PROTOCOL
 from runs.models import Attempt
 from tests.queue_server import QueueServer
 from tests.runners.process.living import (
@@ -291,6 +292,6 @@ def test_the_runner_shows_itself_with_all_that_others_want_to_know(site: Site) -
         2,
         "online",
     )
-    assert shown.protocol == 1
+    assert shown.protocol == PROTOCOL
     assert shown.isolation_report
     assert set(runner.children) == set(CHILDREN)
