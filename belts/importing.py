@@ -27,13 +27,14 @@ from products.catalogue import restore_product
 from products.errors import ConveyorError
 from products.git.errors import (
     CommitMissingError,
+    CommitRefusedError,
     FileMissingError,
     FileTooLargeError,
     RepositoryTooLargeError,
 )
 from products.git.files import read_belt_file
 from products.models import Product, Source
-from products.sources import set_source
+from products.sources import note_imported, set_source
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,8 @@ def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:
     changes = Changes()
     product = _product(file.product, options, changes)
     is_moved = _move(product, outcome.repository, changes)
+    if read.on_default_branch and read.is_pushed:
+        note_imported(product, read.commit)
     definition = store_definition(product, file)
     changes += publish(product, definition)
     store_commit_file(
@@ -272,7 +275,7 @@ def _read_commit(
     """Return text, file and problems; a file that is another product's is none."""
     try:
         data = read_belt_file(source, commit)
-    except (FileMissingError, FileTooLargeError) as error:
+    except (FileMissingError, FileTooLargeError, CommitRefusedError) as error:
         hint = "Mend it with another commit, or detach the product to manage it in the admin."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
     except RepositoryTooLargeError as error:

@@ -26,7 +26,8 @@ class ReadFile:
     """A belt file as it was read, and where from.
 
     ``url`` is the repository that was named, ``origin`` the one that a checkout was cloned from;
-    ``commit`` is empty where the text is that of no commit.
+    ``commit`` is empty where the text is that of no commit. ``is_pushed`` says that the repository
+    had the commit when the file was read.
     """
 
     data: bytes
@@ -35,6 +36,7 @@ class ReadFile:
     origin: str = ""
     commit: str = ""
     on_default_branch: bool = True
+    is_pushed: bool = False
     path: str = FILE_NAME
 
 
@@ -89,12 +91,14 @@ def _read_folder(folder: Path, ref: str) -> ReadFile:
         return _read_checkout_at(checkout, ref)
     data = checkout.file_in_tree(FILE_NAME)
     on_default = checkout.default_branch in ("", checkout.branch)
+    commit = checkout.commit if _is_committed(checkout, data) else ""
     return ReadFile(
         data,
         str(folder / FILE_NAME),
         origin=checkout.origin,
-        commit=checkout.commit if _is_committed(checkout, data) else "",
+        commit=commit,
         on_default_branch=on_default,
+        is_pushed=_is_pushed(checkout, commit),
     )
 
 
@@ -124,7 +128,16 @@ def _read_checkout_at(checkout: Checkout, ref: str) -> ReadFile:
         origin=checkout.origin,
         commit=commit,
         on_default_branch=ref in (checkout.default_branch or checkout.branch, "HEAD"),
+        is_pushed=_is_pushed(checkout, commit),
     )
+
+
+def _is_pushed(checkout: Checkout, commit: str) -> bool:
+    """Return whether a remote branch of the checkout has the commit, as of its last fetch."""
+    if not commit:
+        return False
+    held = ["for-each-ref", "--count=1", "--format=held", f"--contains={commit}", "refs/remotes"]
+    return bool(run_git(held, cwd=checkout.root).strip())
 
 
 def _commit_in(checkout: Checkout, ref: str) -> str:
@@ -160,5 +173,6 @@ def _read_repository(url: str, ref: str, *, use_stored: bool) -> ReadFile:
         url=url,
         commit=found.commit,
         on_default_branch=found.on_default_branch,
+        is_pushed=True,
         path=source.path,
     )

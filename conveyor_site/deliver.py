@@ -22,7 +22,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Count, Exists, F, Model, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, Model, OuterRef, QuerySet, Sum
 from django.db.models.functions import Greatest, Now
 
 from belts.importing import import_commit
@@ -120,7 +120,7 @@ def deliver(row_id: UUID) -> bool:
         return False
     took_s = time.monotonic() - begun
     if took_s > SLOW_S:
-        _let_others_go_first(row, took_s)
+        _delay_others(row, took_s)
     OutboxRow.objects.filter(id=row.id).delete()
     return True
 
@@ -134,7 +134,10 @@ def deliver_due(kinds: Collection[str], limit: int) -> int:
 
 
 def deliverable(kinds: Collection[str], limit: int) -> list[UUID]:
-    """Return rows of those kinds that may be delivered, the first of each product."""
+    """Return rows of those kinds that may be delivered, one of each product.
+
+    It is the row with the fewest failures, and of those the one that is due the longest.
+    """
     chosen: dict[object, UUID] = {}
     for row_id, product_name in _rows_of(frozenset(kinds)).rows():
         chosen.setdefault(product_name or row_id, row_id)
@@ -162,7 +165,8 @@ def check_kinds(limit: int) -> int:
 @cache
 def _rows_of(kinds: frozenset[str]) -> Select:
     def build() -> QuerySet[Any, Any]:
-        rows = _deliverable().filter(kind__in=sorted(kinds)).order_by("due_at", "id")
+        # The rows with the fewest failures first: one that always fails starves no other.
+        rows = _deliverable().filter(kind__in=sorted(kinds)).order_by("tries", "due_at", "id")
         found: QuerySet[Any, Any] = rows.values_list("id", "product_name")[:_SEEN]
         return found
 
@@ -271,18 +275,22 @@ def _put_off(row: OutboxRow, error: Exception) -> None:
     else:
         logger.error("%s is tried again after an unexpected error.", row, exc_info=error)
         sentence = f"{type(error).__name__}: {error}"
-    _wait([row.id], row.tries, sentence)
-    if isinstance(error, SourceUnreachableError):
-        _let_others_go_first(row, _wait_s(row.tries), tries=row.tries + 1)
+    if not (row.product_name and isinstance(error, SourceUnreachableError)):
+        _wait([row.id], row.tries, sentence)
+        return
+    # All rows of the product wait for the same repository, so all failures count for the wait.
+    rows = OutboxRow.objects.filter(product_name=row.product_name)
+    tries = rows.aggregate(sum=Sum("tries"))["sum"] or 0
+    _wait([row.id], tries, sentence)
+    _delay_others(row, _wait_s(tries))
 
 
-def _let_others_go_first(row: OutboxRow, wait_s: float, *, tries: int = 0) -> None:
-    """Put off the other rows of the product, which wait for the same repository."""
+def _delay_others(row: OutboxRow, wait_s: float) -> None:
+    """Delay the other rows of the product, which wait for the same repository."""
     if not row.product_name:
         return
     OutboxRow.objects.filter(product_name=row.product_name).exclude(id=row.id).update(
-        due_at=Greatest(F("due_at"), Now() + timedelta(seconds=wait_s)),
-        tries=Greatest(F("tries"), tries),
+        due_at=Greatest(F("due_at"), Now() + timedelta(seconds=wait_s))
     )
 
 

@@ -5,9 +5,10 @@ What was claimed is looked at outside any transaction, several sources at once; 
 written in one transaction that begins with the same guard: a look that comes too late writes
 nothing.
 
-The first look at a source records what it has without any event. Later a new commit of a branch
-is a push, of the default branch also a merge, and a new tag is a tag, each once for each ref and
-commit.
+The first look at a source records what it has. It makes no event, unless the default branch has
+moved since its file was imported: that move is an event like any later one. Later a new commit of a
+branch is a push, of the default branch also a merge, and a new tag is a tag, each once for each ref
+and commit.
 """
 
 from __future__ import annotations
@@ -201,11 +202,18 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
         if not is_mine:
             return 0
         _remember(source, found, seen, written)
-        events = [] if is_first else _make_events(source, found, seen, written)
+        news = _moved_since_import(source, found) if is_first else written
+        events = _make_events(source, found, seen, news)
         write_outbox([*_imports(source, found), *_starts(source, events)])
     if events:
         logger.info("The source of %s has %d new events.", source.product, len(events))
     return len(events)
+
+
+def _moved_since_import(source: Source, found: RemoteRefs) -> list[str]:
+    """Return the default branch if it is elsewhere than when its file was imported."""
+    imported, head = source.head_commit, found.head_commit
+    return [_HEADS + found.default_branch] if imported and head not in ("", imported) else []
 
 
 def _changed(found: RemoteRefs, seen: Mapping[str, SeenRef]) -> list[str]:

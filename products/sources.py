@@ -61,6 +61,15 @@ def set_source(product: Product, url: str, path: str | None = None) -> Source:
     return source
 
 
+def note_imported(product: Product, commit: str) -> None:
+    """Note the head of the default branch whose file was imported before the first poll.
+
+    The first poll compares with it, so that a push between the import and the poll is not lost.
+    """
+    rows = Source.objects.filter(product=product, first_seen_at__isnull=True)
+    rows.update(head_commit=commit)
+
+
 def forget_sights(source: Source) -> None:
     """Have the next look be the first one; the caller stores the source."""
     SeenRef.objects.filter(source=source).delete()

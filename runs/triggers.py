@@ -119,6 +119,10 @@ def _belts(event: Event, definition: Definition) -> Iterator[str]:
 def _cause(event: Event) -> str:
     if event.origin == Event.Origin.SCHEDULE:
         return "Started by its schedule."
-    what = " and ".join(event.kinds)
-    where = event.branch or event.ref
-    return f"{what.capitalize()} of {event.commit[:12]} on {where}."
+    commit, where = event.commit[:12], event.branch or event.ref
+    # A look at branches cannot tell a merge from a push to the default branch.
+    if "push" in event.kinds:
+        return f"Push of {commit} to {where}."
+    if "tag" in event.kinds:
+        return f"Tag {event.ref.removeprefix('refs/tags/')} at {commit}."
+    return f"{' and '.join(event.kinds).capitalize()} of {commit} on {where}."

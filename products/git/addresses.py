@@ -18,6 +18,12 @@ PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL
 # The metadata services of clouds that are not link-local.
 _METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
 
+# Networks of IPv6 whose last 32 bits are an IPv4 address.
+_CARRYING = tuple(
+    ipaddress.IPv6Network(text)
+    for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -54,8 +60,7 @@ def _goes_through_proxy(url: GitUrl) -> bool:
 
 
 def _is_refused(address: _Address, *, here: bool) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None)
-    plain: _Address = mapped or address
+    plain = address if isinstance(address, ipaddress.IPv4Address) else _carried(address) or address
     if plain.is_loopback:
         return not here
     return (
@@ -65,3 +70,20 @@ def _is_refused(address: _Address, *, here: bool) -> bool:
         or str(plain) in _METADATA
         or (plain.version == 4 and plain.is_reserved)
     )
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address to which packets for an IPv6 address may go in the end, if any.
+
+    References: RFC 3056 (6to4), 4291 (2.5.5), 4380 (Teredo), 6052 and 8215 (NAT64).
+    """
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    # The unspecified address and the loopback one are of IPv6 itself.
+    if address.is_unspecified or address.is_loopback:
+        return None
+    if any(address in network for network in _CARRYING):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None

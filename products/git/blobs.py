@@ -17,13 +17,19 @@ _FILES = ("100644", "100755", "100664")
 def read_file(repository: Path, commit: str, path: str, *, where: str) -> bytes:
     """Return a file of a commit; ``where`` says in errors whose file it is.
 
-    Raises FileMissingError and FileTooLargeError.
+    Raises FileMissingError, also where the repository is damaged, and FileTooLargeError.
     """
     blob = find_file(repository, commit, path, where=where)
-    size = run_git(["cat-file", "-s", blob], cwd=repository)
-    if int(size) > LARGEST_FILE:
-        raise FileTooLargeError(path, at(where, commit), LARGEST_FILE)
-    return run_git(["cat-file", "blob", blob], cwd=repository, limit_bytes=LARGEST_FILE)
+    try:
+        size = run_git(["cat-file", "-s", blob], cwd=repository)
+        if int(size) > LARGEST_FILE:
+            raise FileTooLargeError(path, at(where, commit), LARGEST_FILE)
+        return run_git(["cat-file", "blob", blob], cwd=repository, limit_bytes=LARGEST_FILE)
+    except GitFailedError as error:
+        raise FileMissingError(
+            f"The file {path} {at(where, commit)} cannot be read: git cannot read its object "
+            f"{blob[:12]}. The repository is damaged. Clone it again."
+        ) from error
 
 
 def find_file(repository: Path, commit: str, path: str, *, where: str) -> str:

@@ -74,6 +74,16 @@ class CommitMissingError(UserError):
         )
 
 
+class CommitRefusedError(UserError):
+    """A repository was reached, and what it has under an id can never be used."""
+
+    code = "source.commit-refused"
+    http_status = 409
+
+    def __init__(self, commit: str, shown_url: str, why: str) -> None:
+        super().__init__(f"The object {commit} of the repository {shown_url} is refused: {why}")
+
+
 class EmptyRepositoryError(UserError):
     """A repository has no commit on a default branch."""
 

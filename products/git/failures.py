@@ -7,7 +7,11 @@ import re
 from products.errors import ConveyorError
 from products.git.allowance import Allowance
 from products.git.commands import GitFailedError
-from products.git.errors import RepositoryTooLargeError, SourceUnreachableError
+from products.git.errors import (
+    CommitRefusedError,
+    RepositoryTooLargeError,
+    SourceUnreachableError,
+)
 from products.git.urls import shown
 
 _REFUSED = (
@@ -71,9 +75,16 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         "its host cannot be reached or does not answer as it should. Try again later.",
     ),
     (r"cannot run ssh|ssh: not found", "this machine has no ssh. Install it (openssh-client)."),
+)
+#: Answers about one object, which no further try changes.
+_REFUSED_OBJECTS: tuple[tuple[str, str], ...] = (
+    (
+        r"non-commit object|expected commit type|is not a commit|is a (blob|tree), not a commit",
+        "it is no commit. Let the tag name a commit.",
+    ),
     (
         r"error in (commit|tree|tag|blob)|fsck error|badTree|gitmodules\w+:",
-        "it holds objects that are malformed or made to attack git, which are refused.",
+        "it is malformed or made to attack git. Remove it from the history of the branch or tag.",
     ),
 )
 _DAMAGED = re.compile(
@@ -94,6 +105,16 @@ _FATAL = re.compile(r"(?:fatal|error): ([^\n]{1,200})")
 def unreachable(url: str, error: GitFailedError, *, timeout_s: float) -> SourceUnreachableError:
     """Return the error with a sentence for what git said about the repository."""
     return SourceUnreachableError(shown(url), _why(error, timeout_s))
+
+
+def refused_object(url: str, commit: str, error: GitFailedError) -> CommitRefusedError | None:
+    """Return the error if git's answer is about the object itself, so that no retry helps."""
+    if error.timed_out:
+        return None
+    for pattern, why in _REFUSED_OBJECTS:
+        if re.search(pattern, error.stderr, re.IGNORECASE):
+            return CommitRefusedError(commit, shown(url), why)
+    return None
 
 
 def failed(url: str, error: GitFailedError, allowance: Allowance) -> ConveyorError:

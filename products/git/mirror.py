@@ -30,6 +30,7 @@ from products.git.failures import (
     is_missing_commit,
     is_not_advertised,
     is_too_large,
+    refused_object,
 )
 from products.git.mirror_lock import alone_with
 from products.git.tags import has_list, has_tag, write_list
@@ -168,7 +169,8 @@ def _fetch(fetch: _Fetch, commit: str, url: str) -> None:
                 raise
             fetch.commit(commit, url)
     except GitFailedError as error:
-        raise failed(url, error, fetch.allowance) from error
+        refused = refused_object(url, commit, error)
+        raise refused or failed(url, error, fetch.allowance) from error
 
 
 class _Fetch:

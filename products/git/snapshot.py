@@ -23,6 +23,7 @@ from products.git.failures import (
     is_missing_commit,
     is_too_large,
     is_whole_or_nothing,
+    refused_object,
 )
 from products.git.upkeep import READ, remove_unused
 from products.git.urls import shown
@@ -67,6 +68,8 @@ def fetch_file(
         except GitFailedError as error:
             if is_missing_commit(error):
                 raise CommitMissingError(commit, shown(url)) from error
+            if refused := refused_object(url, commit, error):
+                raise refused from error
             raise _failed(url, error, allowance) from error
         where = f"of {shown(url)}"
         blob = find_file(repository, commit, path, where=where)

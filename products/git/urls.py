@@ -91,7 +91,8 @@ def parse_url(url: str) -> GitUrl:
     """
     if len(url) > LONGEST_URL:
         raise SourceUrlError(f"The address of a repository has at most {LONGEST_URL} characters.")
-    if url.startswith(("/", "file:///")):
+    # A scheme has no case. Reference: RFC 3986, 3.1.
+    if url.startswith("/") or url[:8].lower() == "file:///":
         return _local(url)
     if _UNPRINTABLE.search(url) or not url:
         raise SourceUrlError(
@@ -108,7 +109,7 @@ def parse_url(url: str) -> GitUrl:
 
 
 def _local(url: str) -> GitUrl:
-    path = url.removeprefix("file://")
+    path = url if url.startswith("/") else url[len("file://") :]
     if _LOCAL_UNPRINTABLE.search(path) or ".." in path.split("/"):
         raise SourceUrlError(
             f"{path[:80]!a} is no path of a repository: it may hold no control characters and no "
@@ -118,7 +119,9 @@ def _local(url: str) -> GitUrl:
 
 
 def _remote(url: str) -> GitUrl:
-    scheme = url.partition("://")[0]
+    written, _, rest = url.partition("://")
+    scheme = written.lower()
+    url = f"{scheme}://{rest}"
     if scheme not in _DEFAULT_PORTS:
         raise SourceUrlError(
             f"Repositories are not fetched over {scheme[:20]!a}. Write an address that begins with "

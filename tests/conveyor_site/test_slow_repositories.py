@@ -229,7 +229,7 @@ def test_a_repository_that_cannot_be_read_puts_off_all_that_waits_for_it(
         row = slow.rows()[0]
         OutboxRow.objects.filter(product_name="slow").update(due_at=Now())
         assert not deliver(row.id)
-        assert {each.tries for each in slow.rows()} == {len(waits) + 1}
+        assert sum(each.tries for each in slow.rows()) == len(waits) + 1
         waits.append([seconds_until_due(each) for each in slow.rows()])
         assert deliver_due(SLOW, 50) == (1 if len(waits) == 1 else 0)
     assert quick.is_handled()

@@ -19,7 +19,6 @@ HOSTILE = [
     "fd::17/foo",
     "ftp://host/x",
     "javascript://host/x",
-    "HTTPS://host/x",
     "https://-host/x",
     "https://host/-x",
     "https://host/x/-u",
@@ -166,6 +165,13 @@ def test_plain_http_needs_to_be_allowed() -> None:
         "[fd00:ec2::254]",
         "[::ffff:169.254.169.254]",
         "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[64:ff9b:1::a9fe:a9fe]",
+        "[2002:7f00:1::]",
+        "[2002:a9fe:a9fe::1]",
+        "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
         "2130706433",
         "0x7f000001",
         "0.0.0.0",  # noqa: S104
@@ -188,3 +194,13 @@ def test_a_name_without_address_is_said_to_have_none() -> None:
 def test_private_networks_are_allowed() -> None:
     assert addresses_of(parse_url("https://10.1.2.3/x")) == ["10.1.2.3"]
     assert addresses_of(parse_url("https://127.0.0.1/x")) == ["127.0.0.1"]
+
+
+def test_addresses_that_carry_a_public_ipv4_address_are_allowed() -> None:
+    assert addresses_of(parse_url("https://[64:ff9b::a01:203]/x")) == ["64:ff9b::a01:203"]
+
+
+def test_schemes_have_no_case() -> None:
+    assert fetch_url("HTTPS://host/Path") == "https://host/Path"
+    assert fetch_url("File:///srv/x.git") == "/srv/x.git"
+    assert same_repository("Https://host/x", "https://host/x.git")

@@ -114,7 +114,7 @@ def test_a_run_has_the_commit_branch_and_cause_of_its_event() -> None:
     run = next(run for run in start_for_event(event.id) if run.belt.name == "release")
     assert (run.commit, run.ref, run.branch) == (event.commit, "refs/heads/main", "main")
     assert (run.on_default_branch, run.source_url, run.event) == (True, URL, event)
-    assert run.cause == f"Push and merge of {event.commit[:12]} on main."
+    assert run.cause == f"Push of {event.commit[:12]} to main."
     assert not run.tainted
 
 
