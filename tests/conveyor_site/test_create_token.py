@@ -31,4 +31,4 @@ def test_token_for_a_seen_product_is_limited_to_it(is_staff: bool) -> None:
     call_command("create_token", user.username, "--product", "image", stdout=out)
     use = authenticate(out.getvalue().strip())
     assert use is not None
-    assert use.product_ids == {product.pk}
+    assert use.product_ids == frozenset({product.pk})

@@ -166,10 +166,11 @@ def test_new_run_and_its_repeat_are_looked_at_again_for_their_suppliers() -> Non
 def test_readings_of_one_run_are_independent() -> None:
     """They share what never changes; what a verb reads anew is its own."""
     run = start_text(BELT)
-    first = run_in_state(run.id, BeltRunState.PENDING, None)
-    second = run_in_state(run.id, BeltRunState.SUCCEEDED, run.created_at)
+    first = run_in_state(run.id, BeltRunState.PENDING, None, tainted=False)
+    second = run_in_state(run.id, BeltRunState.SUCCEEDED, run.created_at, tainted=True)
     assert (first.state, first.cancel_requested_at) == ("pending", None)
     assert (second.state, second.cancel_requested_at) == ("succeeded", run.created_at)
+    assert (first.tainted, second.tainted) == (False, True)
     assert (frozen_run(run.id).state, first.belt, second.belt) == ("pending", run.belt, run.belt)
 
 

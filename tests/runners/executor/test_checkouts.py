@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ class Mirror:
         self.git("commit", "-q", "-m", content[:60])
         return self.git("rev-parse", "HEAD")
 
-    def checkout(self, commit: str, **fields: int) -> Checkout:
+    def checkout(self, commit: str, **fields: Any) -> Checkout:
         return Checkout(str(self.path), commit, **fields)
 
 
