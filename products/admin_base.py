@@ -133,7 +133,7 @@ class BoundedAdmin(CheckedChoices, admin.ModelAdmin[Any]):
         kept = [(name, _without(shown, options)) for name, options in fieldsets]
         return [(name, options) for name, options in kept if options["fields"]]
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Return whether an address may filter by this: no text is a value of bytes."""
         first = lookup.partition("__")[0]
         bytes_fields = {each.name for each in self.opts.fields if isinstance(each, BinaryField)}
