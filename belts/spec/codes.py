@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "trigger.other-repository": (
         "A trigger names the repository of another product. It never fires."
     ),
+    "trigger.never-fires": "A trigger waits for events that Conveyor does not receive yet.",
     "trigger.unknown-product": "A trigger names a product that is not imported yet.",
     "trigger.unknown-upstream-belt": "A trigger names a belt that the other product does not have.",
     "trigger.bad-cron": "A cron expression is wrong, or no time matches it.",

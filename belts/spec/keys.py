@@ -24,6 +24,8 @@ from belts.spec.kinds import (
 from belts.spec.names import NAME, QUEUE, VARIABLE
 
 EVENT_TYPES = ("push", "pull-request", "merge", "tag")
+#: Events that belts may already name, and that no source reports: git itself has none of them.
+NOT_RECEIVED = ("pull-request",)
 ENDS = ("success", "failure", "cancelled", "always")
 SHELLS = ("bash", "sh", "python")
 RETRY_REASONS = ("failure", "setup", "timeout", "runner-lost")

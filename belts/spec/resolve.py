@@ -16,6 +16,7 @@ from itertools import islice
 from belts.spec.catalogue import Catalogue, NoCatalogue
 from belts.spec.limits import PROBLEMS
 from belts.spec.loops import loop_problems
+from belts.spec.keys import NOT_RECEIVED
 from belts.spec.names import did_you_mean, quoted
 from belts.spec.places import Place, located, places_of
 from belts.spec.problems import Problem
@@ -286,6 +287,18 @@ def _downstream_problems(
             yield located(problem, file, f"{path}.belts[{index}]")
 
 
+def _never_fires(trigger: TriggerSpec, path: str, file: BeltFile) -> Problem:
+    missing = next(kind for kind in NOT_RECEIVED if kind in trigger.types)
+    message = f"Conveyor does not receive {missing} events yet."
+    message += (
+        " This trigger fires for its other types only."
+        if len(trigger.types) > 1
+        else " This trigger never fires."
+    )
+    hint = "Use type: push. It fires for each branch of the repository."
+    return located(Problem("trigger.never-fires", "warning", message, hint), file, f"{path}.type")
+
+
 def _trigger_problems(
     trigger: TriggerSpec, path: str, file: BeltFile, catalogue: Catalogue
 ) -> Iterator[Problem]:
@@ -293,6 +306,8 @@ def _trigger_problems(
     for index, belt in enumerate(trigger.belts):
         if belt not in known:
             yield _broken(file, belt, f"{path}.belts[{index}]")
+    if set(NOT_RECEIVED) & set(trigger.types):
+        yield _never_fires(trigger, path, file)
     name, upstream_belt = trigger.upstream_product, trigger.upstream_belt
     if name is None or upstream_belt is None:
         return
