@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from belts.spec.catalogue import Catalogue, NoCatalogue
+from belts.spec.keys import NOT_RECEIVED
 from belts.spec.limits import PROBLEMS
 from belts.spec.loops import loop_problems
-from belts.spec.keys import NOT_RECEIVED
 from belts.spec.names import did_you_mean, quoted
 from belts.spec.places import Place, located, places_of
 from belts.spec.problems import Problem
