@@ -64,6 +64,6 @@ def own_problems(product: Product, file: BeltFile | None) -> list[Problem]:
         "error",
         f"The file describes the product {quoted(file.product)}, and here it is read for"
         f" {quoted(product.name)}.",
-        "If that is meant, import the file: it makes another product; archive the old one.",
+        "To rename the product, import the file as a new product and archive the old one.",
     )
     return [located(problem, file, "product")]
