@@ -93,8 +93,8 @@ class UnhandledKindError(PlatformError):
         kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
         super().__init__(
             f"The outbox has rows of kinds that this version of Conveyor does not deliver: {kinds}."
-            " They are kept. Start an orchestrator of the version that wrote them; or, if they are "
-            "not needed any more, delete them from the database."
+            " They stay in the outbox. Start an orchestrator of the version that wrote them, or "
+            "delete the rows if they are no longer needed."
         )
 
 
@@ -206,7 +206,7 @@ def publish_due_hints(limit: int) -> int:
         OutboxRow.objects.filter(id__in=gone).delete()
     for tries in {row.tries for row in refused}:
         same = [row.id for row in refused if row.tries == tries]
-        _wait(same, tries, "The queue did not take it.")
+        _wait(same, tries, "The queue did not accept the message.")
     return len(gone)
 
 
@@ -225,7 +225,7 @@ def _hint_of(row: OutboxRow) -> Hint | None:
     try:
         return hint_of(row.payload)
     except (KeyError, ValueError, TypeError, AttributeError):
-        logger.warning("A hint without a job run is dropped: %s", row)
+        logger.warning("The outbox row %s has no job run and is deleted.", row)
         return None
 
 
@@ -270,10 +270,12 @@ def _handle(row: OutboxRow) -> None:
 
 def _put_off(row: OutboxRow, error: Exception) -> None:
     if isinstance(error, ConveyorError):
-        logger.warning("%s is tried again: %s", row, error)
+        logger.warning("The outbox row %s failed and is tried again: %s", row, error)
         sentence = str(error)
     else:
-        logger.error("%s is tried again after an unexpected error.", row, exc_info=error)
+        logger.error(
+            "The outbox row %s failed unexpectedly and is tried again.", row, exc_info=error
+        )
         sentence = f"{type(error).__name__}: {error}"
     if not (row.product_name and isinstance(error, SourceUnreachableError)):
         _wait([row.id], row.tries, sentence)

@@ -197,9 +197,9 @@ def _finish(duty: PeriodicDuty, *, wait_s: float | None = None, error: str = "")
 
 def _sentence(duty: PeriodicDuty, error: Exception) -> str:
     if isinstance(error, ConveyorError):
-        logger.warning("The duty %s failed: %s", duty.name, error)
+        logger.warning("The duty %s failed and is tried again: %s", duty.name, error)
         return str(error)[:_ERROR_LENGTH]
-    logger.error("The duty %s failed by an unexpected error.", duty.name, exc_info=error)
+    logger.error("The duty %s failed unexpectedly and is tried again.", duty.name, exc_info=error)
     return f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
 
 

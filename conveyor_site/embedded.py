@@ -73,9 +73,8 @@ def ensure_embedded_queue() -> str:
                 return _url(place)
             time.sleep(_LOOK_EVERY_S)
     raise EmbeddedQueueError(
-        f"The embedded queue was started by another process and does not answer in {START_S:g} "
-        f"seconds; {_folder() / LOG_NAME} may tell why. Stop that process, or set "
-        "CONVEYOR_BROKER_URL."
+        f"Another process started the embedded queue, and it did not answer within {START_S:g} "
+        f"seconds. See {_folder() / LOG_NAME}. Stop that process, or set CONVEYOR_BROKER_URL."
     )
 
 
@@ -113,7 +112,8 @@ def _answers(path: str) -> bool:
             return caller.recv(64).startswith(b"+PONG")
         except TimeoutError as error:
             raise EmbeddedQueueError(
-                f"The embedded queue at {path} is there and does not answer."
+                f"The embedded queue at {path} exists and does not answer. Stop its process, or "
+                "set CONVEYOR_BROKER_URL."
             ) from error
         except OSError:
             return False
@@ -145,7 +145,7 @@ def _lock_file() -> int:
 
 def _start(lock: int) -> Place:
     try:
-        _bury_own()
+        _end_own_servers()
         folder = _folder()
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
@@ -161,7 +161,7 @@ def _start(lock: int) -> Place:
         place = Place(socket=str(path), pid=server.pid)
         _remember(lock, place)
     except OSError as error:
-        _bury_own()
+        _end_own_servers()
         raise _not_started(error, Path(settings.CONVEYOR_DATA_DIR)) from error
     _wait_for(server, place)
     return place
@@ -170,12 +170,12 @@ def _start(lock: int) -> Place:
 def _not_started(error: OSError, path: Path) -> EmbeddedQueueError:
     why = sentence_of(error, path) if error.errno else f"{error}."
     return EmbeddedQueueError(
-        f"The embedded queue cannot be started: {why} Set CONVEYOR_DATA_DIR to a folder of yours, "
-        "or CONVEYOR_BROKER_URL to a queue that runs."
+        f"The embedded queue cannot be started: {why} Set CONVEYOR_DATA_DIR to a folder where this "
+        "user may write, or CONVEYOR_BROKER_URL to a running queue."
     )
 
 
-def _bury_own() -> None:
+def _end_own_servers() -> None:
     """Bury the server that this process started before: its lock was free, so it is dead."""
     while _own:
         _own.pop().end()
@@ -214,17 +214,18 @@ def _wait_for(server: EmbeddedServer, place: Place) -> None:
     while not _answers(place.socket):
         if not server.is_alive():
             raise EmbeddedQueueError(
-                f"The embedded queue ended as it was started; {_folder() / LOG_NAME} tells why: "
-                f"{_last_line(_folder() / LOG_NAME)}"
+                f"The embedded queue ended when it was started. The last line of "
+                f"{_folder() / LOG_NAME}: {_last_line(_folder() / LOG_NAME)}"
             )
         if time.monotonic() > deadline:
             server.end()
             raise EmbeddedQueueError(
-                f"The embedded queue was started and did not answer in {START_S:g} seconds."
+                f"The embedded queue was started and did not answer within {START_S:g} seconds. "
+                f"See {_folder() / LOG_NAME}."
             )
         time.sleep(_LOOK_EVERY_S)
 
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "it said nothing."
+    return lines[-1] if lines else "none."

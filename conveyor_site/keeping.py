@@ -37,7 +37,9 @@ def _keep_up(renew: Callable[[], object], every_s: float, over: threading.Event)
             try:
                 renew()
             except Error as error:
-                logger.warning("A claim could not be renewed: %s", error)
+                logger.warning(
+                    "A claim was not renewed; the next try is in %g s: %s", every_s, error
+                )
                 connection.close()
     finally:
         connection.close()

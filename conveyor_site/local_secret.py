@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from conveyor_site.data_folder import told
+from conveyor_site.data_folder import as_configuration_error
 
 
 def local_secret(path: Path, make: Callable[[], str], *, keep: bool = True) -> str:
@@ -22,7 +22,7 @@ def local_secret(path: Path, make: Callable[[], str], *, keep: bool = True) -> s
     """
     if not keep and not os.access(path, os.R_OK):
         return make()
-    with told(path):
+    with as_configuration_error(path):
         if not path.exists():
             _make(path, make)
         return path.read_text(encoding="ascii").strip()
@@ -53,7 +53,7 @@ def private_file(path: Path) -> Path:
     file's permissions. A file of somebody else's, and what is no file, is left as it is. Raises
     ImproperlyConfigured for one that cannot be made.
     """
-    with told(path):
+    with as_configuration_error(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)

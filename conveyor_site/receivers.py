@@ -98,7 +98,12 @@ def _slots() -> Counter[str]:
     try:
         return claiming_slots()
     except DatabaseError as error:
-        logger.warning("Only a few of many hints are published: %s", error)
+        logger.warning(
+            "The slots of runners were not counted. At most %d hints are published for each queue; "
+            "runners poll for the other jobs: %s",
+            _FEW,
+            error,
+        )
         return Counter()
 
 
@@ -114,4 +119,4 @@ def _delete(row_ids: list[UUID]) -> None:
         OutboxRow.objects.filter(id__in=row_ids).delete()
     except DatabaseError as error:
         # The reconciler publishes them once more, which does no harm.
-        logger.warning("Hints that were published stay in the outbox for now: %s", error)
+        logger.warning("Published hints stay in the outbox and are published again: %s", error)

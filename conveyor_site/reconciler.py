@@ -79,7 +79,11 @@ class Lane:
         """Do what is due, and pause; a database that is away is met again at the next turn."""
         try:
             if self.name == _LOOKS_AFTER_LEASES and self._absence.was_long:
-                logger.warning("No runner is called lost for the next %g s.", self._lease_s)
+                logger.warning(
+                    "The database did not answer for a long time. No runner is declared lost for "
+                    "the next %g s.",
+                    self._lease_s,
+                )
                 postpone(LEASES, self._lease_s)
             do_due_duties(self._duties)
         except DATABASE_AWAY as error:
@@ -177,7 +181,7 @@ class Reconciler:
                 lane.turn(self._pause)
         except Exception:
             # Edge of a thread: the process ends, and its parent starts another.
-            logger.exception("The lane %s of the reconciler ends by an error.", lane.name)
+            logger.exception("The lane %s failed; the reconciler starts again.", lane.name)
             self._failed = True
             self._stop.set()
         finally:

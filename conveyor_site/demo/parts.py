@@ -21,7 +21,7 @@ DRAIN_S = 60.0
 #: A part has so long to end after that: a job may take 10 s between TERM and KILL.
 ENDING_S = 16.0
 #: So long a part may take to come to something.
-PATIENCE_S = 120.0
+LIMIT_S = 120.0
 _LOOK_EVERY_S = 0.1
 _LINES_SHOWN = 15
 
@@ -100,20 +100,18 @@ class Parts:
         for part in self._parts:
             part.check()
 
-    def wait_for(
-        self, done: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S
-    ) -> None:
+    def wait_for(self, done: Callable[[], object], what: str, *, limit_s: float = LIMIT_S) -> None:
         """Wait until ``done`` returns something true.
 
         Raises NotInTimeError naming ``what``, and PartEndedError if a part ends meanwhile.
         """
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + limit_s
         while not done():
             self.check()
             if time.monotonic() > deadline:
                 raise NotInTimeError(
-                    f"It took longer than {patience_s:g} s and has not happened: {what}. The logs "
-                    f"in {self._folder} may tell why."
+                    f"This did not happen within {limit_s:g} s: {what}. See the logs in "
+                    f"{self._folder}."
                 )
             time.sleep(_LOOK_EVERY_S)
 

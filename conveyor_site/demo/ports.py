@@ -22,8 +22,8 @@ class PortTakenError(UserError):
 
     def __init__(self, port: int) -> None:
         super().__init__(
-            f"Port {port} of {HOST} cannot be used: another program has it, or this user may not "
-            "use it. Choose another one: PORT=9000 make run, or --port 9000."
+            f"Port {port} of {HOST} cannot be used: another program uses it, or this user may not. "
+            "Choose another port: PORT=9000 make run, or --port 9000."
         )
 
 

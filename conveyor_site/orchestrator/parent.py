@@ -84,8 +84,8 @@ class Orchestrator:
 
 
 def _ignore(role: str, message: Message) -> None:
-    logger.debug("The %s says %r.", role, message)
+    logger.debug("The %s sent %r.", role, message)
 
 
 def _forget(role: str) -> None:
-    logger.debug("The %s is gone.", role)
+    logger.debug("The %s ended.", role)

@@ -34,7 +34,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
         is_taken = getattr(error, "errno", None) == errno.EADDRINUSE
-        way_out = "Stop what listens there, or choose" if is_taken else "Choose"
+        way_out = "Stop the program that listens there, or choose" if is_taken else "Choose"
         raise AddressError(
             f"The web server cannot listen on port {port} of {host}: {reason}. {way_out} another "
             "address with --host and --port."

@@ -30,7 +30,7 @@ class _Consumer(Consumer):
     def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
         """Drop the message; Celery would store a failure for each, whoever has sent it."""
         message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]  # not in the stubs
-        logger.warning("The queue %s had a message for an unknown task.", SYSTEM_QUEUE)
+        logger.warning("A message for an unknown task was dropped from queue %s.", SYSTEM_QUEUE)
 
 
 def run_worker(link: Link) -> int:
