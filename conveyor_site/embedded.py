@@ -1,10 +1,11 @@
-"""The embedded queue: a real queue server for sites that have configured none.
+"""The embedded queue: a queue server for sites that have configured none.
 
-Who locks ``CONVEYOR_DATA_DIR/embedded.lock`` starts the server and hands the lock to it, so that
-the lock is held exactly as long as a server lives; others read in the file where it listens. The
-server dies with the process that started it, and whoever needs one next starts another.
+The process that locks ``CONVEYOR_DATA_DIR/embedded.lock`` starts the server. The server inherits
+the lock, so the lock is held exactly as long as the server lives. Other processes read the path of
+its socket from the lock file. The server dies with the process that started it, and the next
+process that needs a queue starts another server.
 
-It keeps nothing on disk and listens on a socket in a folder of its own user only.
+The server stores nothing on disk. Its socket is in a folder that only its user can enter.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ FOLDER_NAME = "queue"
 SOCKET_NAME = "queue.sock"
 LOG_NAME = "queue.log"
 
-#: A server has so long to start, here or in another process.
+#: Seconds for a server to start, here or in another process.
 START_S = 15.0
-#: A server that listens and does not answer for so long is not waited for.
+#: Seconds after which a server that listens and does not answer counts as broken.
 SILENT_S = 1.0
 _LOOK_EVERY_S = 0.02
-#: What the kernel's address of a socket can hold, with its end (see unix(7)).
+#: Maximum length of a socket's path in the kernel, with its end (see unix(7)).
 _LONGEST_PATH = 107
 _MEMORY = "256mb"
 
@@ -63,7 +64,7 @@ class Place:
 def ensure_embedded_queue() -> str:
     """Return the URL of the embedded queue, after starting it if no process has.
 
-    Raises EmbeddedQueueError with a sentence. Call it again whenever the queue seems to be gone.
+    Raises EmbeddedQueueError. Call it again when the queue cannot be reached.
     """
     with _turn:
         deadline = time.monotonic() + START_S
@@ -87,7 +88,7 @@ def _folder() -> Path:
 
 
 def _place_of_another() -> Place | None:
-    """Return where the server listens that some process has started, if it answers."""
+    """Return where the server of another process listens, if it answers."""
     place = _remembered()
     return place if place is not None and _answers(place.socket) else None
 
@@ -100,9 +101,9 @@ def _remembered() -> Place | None:
 
 
 def _answers(path: str) -> bool:
-    """Return whether a server answers there; False while it is not there or not ready.
+    """Return whether a server answers there; False while it does not exist or is not ready.
 
-    Raises EmbeddedQueueError for one that is there and silent.
+    Raises EmbeddedQueueError for a server that listens and does not answer.
     """
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(SILENT_S)
@@ -120,7 +121,7 @@ def _answers(path: str) -> bool:
 
 
 def _started_here() -> Place | None:
-    """Return where the server listens that this call has started; None while another has the lock.
+    """Start a server and return where it listens; None while another process has the lock.
 
     Raises EmbeddedQueueError.
     """
@@ -176,7 +177,7 @@ def _not_started(error: OSError, path: Path) -> EmbeddedQueueError:
 
 
 def _end_own_servers() -> None:
-    """Bury the server that this process started before: its lock was free, so it is dead."""
+    """Reap servers that this process started before. Their lock was free, so they are dead."""
     while _own:
         _own.pop().end()
 

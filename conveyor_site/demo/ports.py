@@ -1,4 +1,4 @@
-"""The port of the demonstration: the one that was asked for, else the same at each start."""
+"""The port of the demonstration: a given port, else the same port at each start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILE = "demo.port"
 
 
 class PortTakenError(UserError):
-    """Somebody listens on the port that was asked for."""
+    """The given port cannot be used."""
 
     code = "demo.port-taken"
 
@@ -30,8 +30,8 @@ class PortTakenError(UserError):
 def choose_port(asked: int | None = None) -> int:
     """Return the port to serve on. Raises PortTakenError for ``asked`` only.
 
-    Without ``asked`` it is the one of the last start in this data folder, or the usual one, or
-    any that is free.
+    Without ``asked`` it is the port of the last start in this data folder, else the default port,
+    else any free port.
     """
     if asked is not None:
         port = _free(asked)

@@ -1,4 +1,4 @@
-"""Keeping a claim alive while what it was made for goes on."""
+"""Renewing a claim in a thread while the claimed work is done."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def kept_up(renew: Callable[[], object], every_s: float) -> Iterator[None]:
-    """Call ``renew`` every so many seconds, beside what is done in the context.
+def renewed(renew: Callable[[], object], every_s: float) -> Iterator[None]:
+    """Call ``renew`` every ``every_s`` seconds in a thread while the context is open.
 
-    It is called in a thread, which has a database connection of its own from its first call on;
-    what is over before costs none. A database that does not answer is asked again the next time.
+    The thread opens a database connection of its own at the first call. A context that ends before
+    that needs none. If the database does not answer, the next call tries again.
     """
     over = threading.Event()
     thread = threading.Thread(
-        target=_keep_up, args=[renew, every_s, over], name="keeping", daemon=True
+        target=_renew_until, args=[renew, every_s, over], name="claim-renewal", daemon=True
     )
     thread.start()
     try:
@@ -31,7 +31,7 @@ def kept_up(renew: Callable[[], object], every_s: float) -> Iterator[None]:
         thread.join()
 
 
-def _keep_up(renew: Callable[[], object], every_s: float, over: threading.Event) -> None:
+def _renew_until(renew: Callable[[], object], every_s: float, over: threading.Event) -> None:
     try:
         while not over.wait(every_s):
             try:
