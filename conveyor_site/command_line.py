@@ -1,4 +1,4 @@
-"""The command line's edge: what no command can be blamed for is told as a sentence."""
+"""The entry point of manage.py. It prints errors of the environment as one sentence."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from products.storable import storing_problem
 from runners.protocol import VERSION
 
 COULD_NOT = 1
-#: As shells tell of a program that Ctrl-C has ended.
+#: The exit code that shells use for a program that Ctrl-C ended.
 INTERRUPTED = 130
-_TOLD = (ImproperlyConfigured, OSError, DatabaseError, InterfaceError, UnicodeEncodeError)
+_REPORTED = (ImproperlyConfigured, OSError, DatabaseError, InterfaceError, UnicodeEncodeError)
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run a management command; return its exit code.
 
-    A setting that cannot be used, a folder that cannot be made, an argument that is no text and a
-    database that is away or empty end it with a sentence on stderr. ``--traceback`` shows where
-    that came from.
+    It ends with a sentence on stderr for an invalid setting, a folder that cannot be made, an
+    argument that is not text, and a database that is unreachable or empty. ``--traceback`` shows
+    the origin of the error.
     """
     if "--version" in arguments or arguments[1:2] == ["version"]:
         sys.stdout.write(f"Conveyor {VERSION} (Django {django.get_version()})\n")
         return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As stderr has it: what was typed may be bytes that are no text, and is told all the same.
+        # As on stderr: an argument may have bytes that are not text, and is printed nevertheless.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         execute_from_command_line(list(arguments))
-    except _TOLD as error:
+    except _REPORTED as error:
         sentence = _sentence(error, arguments)
         if sentence is None or "--traceback" in arguments:
             raise
@@ -50,7 +50,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _sentence(error: Exception, arguments: Sequence[str]) -> str | None:
-    """Return what to tell, None for a mistake of ours."""
+    """Return the message, None for an error in Conveyor itself."""
     if isinstance(error, ImproperlyConfigured):
         return str(error)
     if isinstance(error, UnicodeEncodeError):
@@ -59,7 +59,7 @@ def _sentence(error: Exception, arguments: Sequence[str]) -> str | None:
 
 
 def _no_text(error: UnicodeEncodeError, arguments: Sequence[str]) -> str | None:
-    """Return what to tell of the argument that could not be encoded, None if it was none."""
+    """Return the message about an argument that cannot be encoded, None if it was none."""
     character = error.object[error.start]
     problem = storing_problem(character)
     typed = next((each for each in arguments if character in each), None)

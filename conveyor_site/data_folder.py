@@ -1,4 +1,4 @@
-"""The data folder and what is made in it, with a sentence for each way that can fail."""
+"""The data folder and the database file in it, with a message for each failure."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from products.disk_trouble import is_denied, is_full, name_of_user, require_acce
 
 _HEADER = b"SQLite format 3\0"
 _FREE = "Free some space there and try again."
-_ANOTHER = "Mend that, or set {} to a place where this user may write."
+_ANOTHER = "Correct this, or set {} to a path where this user may write."
 
 DATA_DIR = "CONVEYOR_DATA_DIR"
 
 
 def only_checks(arguments: Sequence[str]) -> bool:
-    """Return whether the command line only checks belt files, which makes no files."""
+    """Return whether the command line only checks belt files, so that no file may be made."""
     options = [each for each in arguments[2:] if len(each) > 2 and "--check".startswith(each)]
     return arguments[1:2] == ["import_conveyor_yml"] and bool(options)
 
 
 def data_folder(path: Path) -> Path:
-    """Return the folder, made if it is not there; raise ImproperlyConfigured with the way out."""
-    with told(path):
+    """Return the folder; make it if necessary. Raises ImproperlyConfigured."""
+    with as_configuration_error(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         require_access(path, os.R_OK | os.X_OK)
     return path
 
 
 def database_file(path: Path, *, setting: str = DATA_DIR) -> Path:
-    """Return the path; raise ImproperlyConfigured for what is there and can be no database.
+    """Return the path; raise ImproperlyConfigured if it exists and cannot be a database.
 
-    ``setting`` names the place. SQLite keeps files of its own beside the database.
+    ``setting`` is the setting that names the path. SQLite makes more files beside the database.
     """
-    with told(path, setting=setting):
+    with as_configuration_error(path, setting=setting):
         if path.parent.is_dir():
             require_access(path.parent, os.W_OK | os.X_OK)
         if path.is_dir():
@@ -50,8 +50,8 @@ def database_file(path: Path, *, setting: str = DATA_DIR) -> Path:
 
 
 @contextmanager
-def told(path: Path, *, setting: str = DATA_DIR) -> Iterator[None]:
-    """Turn what the system refuses into ImproperlyConfigured: the path, its state, the way out."""
+def as_configuration_error(path: Path, *, setting: str = DATA_DIR) -> Iterator[None]:
+    """Turn OSError into ImproperlyConfigured with the path, its state and a way out."""
     try:
         yield
     except OSError as error:
@@ -60,7 +60,7 @@ def told(path: Path, *, setting: str = DATA_DIR) -> Iterator[None]:
 
 
 def sentence_of(error: OSError, path: Path | None = None, *, way_out: str = "") -> str:
-    """Return what to tell of an error of the system: the path, its state and the way out."""
+    """Return a message about an error of the system: the path, its state and a way out."""
     place = error.filename2 or error.filename or path
     state = _state_of(error).rstrip(".")
     if place is None:
@@ -81,6 +81,6 @@ def _require_header(path: Path, setting: str) -> None:
         header = file.read(len(_HEADER))
     if header not in (b"", _HEADER):
         raise ImproperlyConfigured(
-            f"{path} cannot be used: it is not a SQLite database. Move it away, and manage.py "
-            f"migrate makes a new one; or set {setting} to another place."
+            f"{path} cannot be used: it is not a SQLite database. Move it to another folder and "
+            f"run manage.py migrate, which makes a new one. Or set {setting} to another path."
         )

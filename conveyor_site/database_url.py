@@ -1,4 +1,4 @@
-"""CONVEYOR_DATABASE_URL: one URL turned into one entry of Django's DATABASES."""
+"""CONVEYOR_DATABASE_URL: make the entry of Django's DATABASES from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SQLITE_ENGINE = "django.db.backends.sqlite3"
 IN_MEMORY = ":memory:"
 #: Options of Django and of the driver, which are numbers. All others are text for libpq.
 _NUMBERS = frozenset({"prepare_threshold", "server_side_binding"})
-# A dead server or a cut network is noticed within about half a minute.
+# With these options a dead server or a cut network is noticed within about half a minute.
 _NOTICES_DEATH = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -37,7 +37,7 @@ def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
 
     IMMEDIATE makes every transaction take the write lock first, so that none can fail half-way
     with "database is locked" (https://www.sqlite.org/lang_transaction.html).
-    Raises ImproperlyConfigured for what is there and can be no database.
+    Raises ImproperlyConfigured for a path that cannot be a database.
     """
     return {
         "ENGINE": _SQLITE_ENGINE,
@@ -53,7 +53,7 @@ def sqlite_database(path: Path, *, setting: str = DATA_DIR) -> dict[str, Any]:
 
 
 def without_new_file(database: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry; an empty database in memory where SQLite would have to make the file."""
+    """Return the entry; an empty database in memory if the file of SQLite does not exist."""
     if database["ENGINE"] != _SQLITE_ENGINE or os.access(database["NAME"], os.R_OK | os.W_OK):
         return database
     return {**database, "NAME": IN_MEMORY}
@@ -62,8 +62,8 @@ def without_new_file(database: dict[str, Any]) -> dict[str, Any]:
 def database_from_url(url: str) -> dict[str, Any]:
     """Return the DATABASES entry for ``url``.
 
-    Raises ImproperlyConfigured, with the forms that are accepted, for anything else. Nothing of
-    the URL but its scheme is in the sentence, for it may hold a password.
+    Raises ImproperlyConfigured with the accepted forms for any other URL. The message contains the
+    scheme only, because the URL may have a password in it.
     """
     scheme = scheme_of(url)
     if scheme not in (_SQLITE, *_POSTGRESQL):
@@ -90,10 +90,10 @@ def _with_options(given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any
 
 
 def _number(name: str, value: object) -> int:
-    # The library has made true and false of such words already.
+    # The library has already converted the words true and false.
     if not isinstance(value, int) or isinstance(value, bool):
         raise ImproperlyConfigured(
-            f"{SETTING} has {name} with something that is no whole number; write {name}=0."
+            f"{SETTING}: the option {name} must be a whole number, such as {name}=0."
         )
     return value
 

@@ -1,12 +1,12 @@
-"""Delivering outbox rows: the one place that says what each kind makes happen.
+"""Delivery of outbox rows: the handler of each kind, claims and repetition.
 
-A row is claimed by a guarded update, so any number of processes may try, and the claim is renewed
-while its verb is at work; the row is deleted when that has returned. Every verb may be called
-again: a process may die between the two.
+A guarded update claims a row, so any number of processes may try. The claim is renewed while the
+handler works, and the row is deleted when the handler returns. A handler may be called again for
+the same row, because a process may die in between.
 
-Of the rows that may wait for a product's repository one is delivered at a time, and a repository
-that is slow or cannot be read puts off the others of its product: it never has more than one of the
-threads that deliver, and not that one all the time.
+Of the rows that may wait for the repository of one product, one is delivered at a time. A
+repository that is slow or cannot be read delays the other rows of its product. So it uses at most
+one of the delivery threads, and not all the time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from django.db.models import Count, Exists, F, Model, OuterRef, QuerySet, Sum
 from django.db.models.functions import Greatest, Now
 
 from belts.importing import import_commit
-from conveyor_site.keeping import kept_up
+from conveyor_site.claim_renewal import renewed
 from conveyor_site.receivers import hint_of
 from products.errors import ConveyorError, PlatformError
 from products.git.errors import SourceUnreachableError
@@ -48,21 +48,21 @@ Kind = OutboxRow.Kind
 #: The first and the longest wait after a failure, in seconds.
 WAIT_S = (1.0, 300.0)
 _ERROR_LENGTH = 2000
-#: More tries than this make the wait no longer.
+#: After this number of tries the wait stays the same.
 _DOUBLINGS = 10
-#: What took more seconds lets others go first for as long as it took.
+#: A row that took more seconds delays the other rows of its product for the same time.
 SLOW_S = 15.0
-#: So many due rows are looked through for those of different products.
+#: Maximum number of due rows that are searched for rows of different products.
 _SEEN = 1000
-#: So often is a claim renewed before it would run out.
+#: Number of renewals in the time of one claim.
 _RENEWALS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What a kind of row makes happen, and the row that it is about, by a key of the payload.
+    """The function that delivers a kind of row, and the model and payload key of its subject.
 
-    Nothing happens when that row is gone: it was removed, with all that depended on it.
+    If the subject was removed, the row has no effect.
     """
 
     key: str
@@ -93,27 +93,27 @@ class UnhandledKindError(PlatformError):
         kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
         super().__init__(
             f"The outbox has rows of kinds that this version of Conveyor does not deliver: {kinds}."
-            " They are kept. Start an orchestrator of the version that wrote them. Rows that are not "
-            "needed can be deleted from the database."
+            " They stay in the outbox. Start an orchestrator of the version that wrote them, or "
+            "delete the rows if they are no longer needed."
         )
 
 
 def deliver(row_id: UUID) -> bool:
-    """Deliver a row, if it is due and nobody else is at it; return whether it is done.
+    """Deliver a row if it is due and unclaimed; return whether it was delivered.
 
-    Nothing is done either while another row of its product is delivered, or where the row's kind
-    has no handler here. A failure is kept on the row, which is due again after a while. Raises only
-    when the database is away.
+    The row waits while another row of its product is delivered, and if its kind has no handler in
+    this version. A failure is stored on the row, which is due again later. Raises only when the
+    database is unreachable.
     """
     row = _claimed(row_id)
     if row is None:
         return False
     begun = time.monotonic()
     try:
-        with kept_up(lambda: _renew(row.id), _claim_s() / _RENEWALS):
+        with renewed(lambda: _renew(row.id), _claim_s() / _RENEWALS):
             _handle(row)
     except Exception as error:
-        # A verb of any app; whatever it is must not keep other rows waiting.
+        # A handler may raise anything. It must not delay other rows.
         if isinstance(error, DATABASE_AWAY):
             connection.close()
         _put_off(row, error)
@@ -126,9 +126,9 @@ def deliver(row_id: UUID) -> bool:
 
 
 def deliver_due(kinds: Collection[str], limit: int) -> int:
-    """Deliver rows of those kinds that are due, the longest due first; return how many are done.
+    """Deliver due rows of those kinds, oldest first; return the number of delivered rows.
 
-    Of each product that may have to be waited for only one row is delivered.
+    Of the rows that may wait for the repository of one product, only one is delivered.
     """
     return sum(deliver(row_id) for row_id in deliverable(kinds, limit))
 
@@ -136,7 +136,7 @@ def deliver_due(kinds: Collection[str], limit: int) -> int:
 def deliverable(kinds: Collection[str], limit: int) -> list[UUID]:
     """Return rows of those kinds that may be delivered, one of each product.
 
-    It is the row with the fewest failures, and of those the one that is due the longest.
+    Rows with the fewest failures come first, and among those the row that is due the longest.
     """
     chosen: dict[object, UUID] = {}
     for row_id, product_name in _rows_of(frozenset(kinds)).rows():
@@ -145,7 +145,7 @@ def deliverable(kinds: Collection[str], limit: int) -> list[UUID]:
 
 
 def is_any_due(kinds: Collection[str]) -> bool:
-    """Return whether a row of those kinds is due, for whoever asks again and again."""
+    """Return whether a row of those kinds is due, in one cheap statement."""
     return bool(_any_of(frozenset(kinds)).rows())
 
 
@@ -184,7 +184,7 @@ def _any_of(kinds: frozenset[str]) -> Select:
 
 
 def _deliverable() -> DueQuerySet:
-    """Return the rows that are due, of products of which nobody delivers another."""
+    """Return the due rows of products that have no row in delivery."""
     at_work = OutboxRow.objects.filter(
         active_key=OuterRef("product_name"), claimed_until__gte=Now()
     )
@@ -192,10 +192,11 @@ def _deliverable() -> DueQuerySet:
 
 
 def publish_due_hints(limit: int) -> int:
-    """Publish hints that no commit could; return how many rows are gone.
+    """Publish hints that were not published at their commit; return the number of deleted rows.
 
-    Nobody claims them: a hint that is published twice does no harm. One whose job run is no longer
-    queued is dropped. What the queue does not take waits, longer each time, while runners poll.
+    Hints need no claim, because a duplicate does no harm. A hint for a job run that is no longer
+    queued is deleted. If the queue does not accept a hint, the next try is later each time, and
+    runners poll meanwhile.
     """
     rows = list(OutboxRow.objects.due().filter(kind=Kind.HINT).order_by("due_at", "id")[:limit])
     needed = _needed(rows)
@@ -206,7 +207,7 @@ def publish_due_hints(limit: int) -> int:
         OutboxRow.objects.filter(id__in=gone).delete()
     for tries in {row.tries for row in refused}:
         same = [row.id for row in refused if row.tries == tries]
-        _wait(same, tries, "The queue did not take it.")
+        _wait(same, tries, "The queue did not accept the message.")
     return len(gone)
 
 
@@ -225,26 +226,26 @@ def _hint_of(row: OutboxRow) -> Hint | None:
     try:
         return hint_of(row.payload)
     except (KeyError, ValueError, TypeError, AttributeError):
-        logger.warning("A hint without a job run is dropped: %s", row)
+        logger.warning("The outbox row %s has no job run and is deleted.", row)
         return None
 
 
 def _claimed(row_id: UUID) -> OutboxRow | None:
-    # A kind that only a newer version knows is left to it.
+    # Rows of a kind that only a newer version delivers are left for that version.
     row: OutboxRow | None = _deliverable().filter(id=row_id, kind__in=list(HANDLERS)).first()
     if row is None:
         return None
     try:
         return row if _claim(row) else None
     except IntegrityError:
-        # Somebody is at another row of the product since then, or was and died.
+        # Another process delivers a row of the product now, or died while it did.
         dead = OutboxRow.objects.filter(claimed_until__lt=Now(), active_key=row.product_name)
         dead.update(active_key=None)
         return None
 
 
 def _claim(row: OutboxRow) -> bool:
-    """Claim the row; raises IntegrityError while another of its product bears the key."""
+    """Claim the row; raises IntegrityError while another row of its product has the key."""
     until = Now() + timedelta(seconds=_claim_s())
     with transaction.atomic():
         mine = OutboxRow.objects.due().filter(id=row.id)
@@ -256,7 +257,7 @@ def _claim_s() -> float:
 
 
 def _renew(row_id: UUID) -> None:
-    """Make the claim last longer; one that has run out may be another's by now."""
+    """Extend the claim, unless it has expired: then another process may have the row."""
     until = Now() + timedelta(seconds=_claim_s())
     OutboxRow.objects.filter(id=row_id, claimed_until__gte=Now()).update(claimed_until=until)
 
@@ -270,15 +271,17 @@ def _handle(row: OutboxRow) -> None:
 
 def _put_off(row: OutboxRow, error: Exception) -> None:
     if isinstance(error, ConveyorError):
-        logger.warning("%s is tried again: %s", row, error)
+        logger.warning("The outbox row %s failed and is tried again: %s", row, error)
         sentence = str(error)
     else:
-        logger.error("%s is tried again after an unexpected error.", row, exc_info=error)
+        logger.error(
+            "The outbox row %s failed unexpectedly and is tried again.", row, exc_info=error
+        )
         sentence = f"{type(error).__name__}: {error}"
     if not (row.product_name and isinstance(error, SourceUnreachableError)):
         _wait([row.id], row.tries, sentence)
         return
-    # All rows of the product wait for the same repository, so all failures count for the wait.
+    # All rows of the product wait for the same repository, so the failures of all rows count.
     rows = OutboxRow.objects.filter(product_name=row.product_name)
     tries = rows.aggregate(sum=Sum("tries"))["sum"] or 0
     _wait([row.id], tries, sentence)
@@ -299,7 +302,7 @@ def _wait_s(tries: int) -> float:
 
 
 def _wait(row_ids: Collection[UUID], tries: int, error: str) -> None:
-    """Make rows that have failed due again, after longer the more often they have."""
+    """Make failed rows due again, later with each failure."""
     OutboxRow.objects.filter(id__in=row_ids).update(
         tries=F("tries") + 1,
         error=error[:_ERROR_LENGTH],

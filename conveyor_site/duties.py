@@ -1,7 +1,7 @@
-"""Periodic duties: what every orchestrator looks after, and one of them does each time.
+"""Periodic duties. Every orchestrator tries each duty, and one of them performs it each time.
 
-A duty is a row that is claimed by a guarded update on the database's clock. So no leader is needed,
-and an orchestrator that dies in the middle of a duty leaves it to another.
+A guarded update on the clock of the database claims the row of a duty. So no leader is needed. If
+an orchestrator dies during a duty, another one performs it after the claim has expired.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ _WHO_LENGTH = 200
 class PeriodicDuty:
     """Work that is due every ``every_s`` seconds, in portions.
 
-    ``do`` returns how much it has done; after a whole ``portion`` it is due again at once, unless
-    it ``waits`` because what it has looked at may look the same next time.
+    ``do`` returns the amount of work done. After a full ``portion`` the duty is due again at once,
+    unless ``waits`` is set, because the same rows may be found again.
 
-    While ``is_needed`` says no, it is left undone for one whole sweep. To ask is one statement, to
-    do it is four, and two commits.
+    While ``is_needed`` returns False, the duty is skipped for at most one sweep. That check is one
+    statement; performing the duty is four statements and two commits.
     """
 
     name: str
@@ -72,8 +72,8 @@ class PeriodicDuty:
 def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
     """Return the duties by lane; ``times`` as CONVEYOR_TIMES.
 
-    Those of a lane are done one after the other. The engine's need nothing but the database, so
-    that they wait for no repository. Deliveries are no duty: their rows are claimed one by one.
+    The duties of a lane are performed one after the other. Duties of the engine need only the
+    database and wait for no repository. Deliveries are not duties: each row is claimed separately.
     """
     sweep_s, lease_s = times["sweep"], times["lease"]
     return {
@@ -108,14 +108,14 @@ def lanes(times: Mapping[str, float]) -> dict[str, list[PeriodicDuty]]:
 
 
 def ensure_duties(duties: Iterable[PeriodicDuty]) -> None:
-    """Make the rows of duties that have none yet."""
+    """Insert the missing rows of duties."""
     Duty.objects.bulk_create([Duty(name=duty.name) for duty in duties], ignore_conflicts=True)
 
 
 def do_due_duties(duties: list[PeriodicDuty]) -> int:
-    """Do what is due and nobody else is at, each on its own; return how many duties were done.
+    """Perform all due, unclaimed duties; return their number.
 
-    Raises only when the database is away.
+    Raises only when the database is unreachable.
     """
     by_name = {duty.name: duty for duty in duties}
     due = _due_of(frozenset(by_name)).rows()
@@ -130,7 +130,7 @@ def _is_needed(duty: PeriodicDuty) -> bool:
 
 @cache
 def _due_of(names: frozenset[str]) -> Select:
-    """Return what finds those that are due, with whether they have been for nearly a sweep."""
+    """Return the query for due duties: name, and whether it is overdue by nearly one sweep."""
 
     def build() -> QuerySet[Any, Any]:
         late = Q(due_at__lte=later(-0.8 * settings.CONVEYOR_TIMES["sweep"]))
@@ -158,10 +158,10 @@ def _is_a_source_due() -> bool:
 
 
 def do_duty(duty: PeriodicDuty) -> bool:
-    """Do a duty if it is due and nobody else is at it; return whether this call did it.
+    """Perform a duty if it is due and unclaimed; return whether this call performed it.
 
-    An error is kept on its row until the next time goes well. Raises only when the database is
-    away.
+    An error is stored on its row until the duty succeeds. Raises only when the database is
+    unreachable.
     """
     until = Now() + timedelta(seconds=settings.CONVEYOR_TIMES["claim_work"])
     if not Duty.objects.due().filter(name=duty.name).update(claimed_until=until, done_by=_who()):
@@ -169,7 +169,7 @@ def do_duty(duty: PeriodicDuty) -> bool:
     try:
         done = duty.do(duty.portion)
     except Exception as error:
-        # A duty of any app; whatever it is must not keep the others from being done.
+        # A duty may raise anything. It must not prevent the other duties.
         if isinstance(error, DATABASE_AWAY):
             connection.close()
         _finish(duty, error=_sentence(duty, error))
@@ -180,7 +180,7 @@ def do_duty(duty: PeriodicDuty) -> bool:
 
 
 def postpone(name: str, seconds: float) -> None:
-    """Let no orchestrator do a duty for so long; one that is put off for longer stays so."""
+    """Delay a duty by at least ``seconds`` for all orchestrators; keep a longer delay."""
     later = Now() + timedelta(seconds=seconds)
     Duty.objects.filter(name=name).update(due_at=Greatest(F("due_at"), later))
 
@@ -190,16 +190,16 @@ def _finish(duty: PeriodicDuty, *, wait_s: float | None = None, error: str = "")
     facts: dict[str, Any] = {"claimed_until": None, "error": error}
     if not error:
         facts["done_at"] = Now()
-    # What was put off meanwhile stays so.
+    # A delay that was set meanwhile stays.
     due_at = Greatest(F("due_at"), Now() + wait)
     Duty.objects.filter(name=duty.name, done_by=_who()).update(due_at=due_at, **facts)
 
 
 def _sentence(duty: PeriodicDuty, error: Exception) -> str:
     if isinstance(error, ConveyorError):
-        logger.warning("The duty %s failed: %s", duty.name, error)
+        logger.warning("The duty %s failed and is tried again: %s", duty.name, error)
         return str(error)[:_ERROR_LENGTH]
-    logger.error("The duty %s failed by an unexpected error.", duty.name, exc_info=error)
+    logger.error("The duty %s failed unexpectedly and is tried again.", duty.name, exc_info=error)
     return f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
 
 

@@ -1,10 +1,11 @@
-"""The embedded queue: a real queue server for sites that have configured none.
+"""The embedded queue: a queue server for sites that have configured none.
 
-Who locks ``CONVEYOR_DATA_DIR/embedded.lock`` starts the server and hands the lock to it, so that
-the lock is held exactly as long as a server lives; others read in the file where it listens. The
-server dies with the process that started it, and whoever needs one next starts another.
+The process that locks ``CONVEYOR_DATA_DIR/embedded.lock`` starts the server. The server inherits
+the lock, so the lock is held exactly as long as the server lives. Other processes read the path of
+its socket from the lock file. The server dies with the process that started it, and the next
+process that needs a queue starts another server.
 
-It keeps nothing on disk and listens on a socket in a folder of its own user only.
+The server stores nothing on disk. Its socket is in a folder that only its user can enter.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ FOLDER_NAME = "queue"
 SOCKET_NAME = "queue.sock"
 LOG_NAME = "queue.log"
 
-#: A server has so long to start, here or in another process.
+#: Seconds for a server to start, here or in another process.
 START_S = 15.0
-#: A server that listens and does not answer for so long is not waited for.
+#: Seconds after which a server that listens and does not answer counts as broken.
 SILENT_S = 1.0
 _LOOK_EVERY_S = 0.02
-#: What the kernel's address of a socket can hold, with its end (see unix(7)).
+#: Maximum length of a socket's path in the kernel, with its end (see unix(7)).
 _LONGEST_PATH = 107
 _MEMORY = "256mb"
 
@@ -63,7 +64,7 @@ class Place:
 def ensure_embedded_queue() -> str:
     """Return the URL of the embedded queue, after starting it if no process has.
 
-    Raises EmbeddedQueueError with a sentence. Call it again whenever the queue seems to be gone.
+    Raises EmbeddedQueueError. Call it again when the queue cannot be reached.
     """
     with _turn:
         deadline = time.monotonic() + START_S
@@ -73,9 +74,8 @@ def ensure_embedded_queue() -> str:
                 return _url(place)
             time.sleep(_LOOK_EVERY_S)
     raise EmbeddedQueueError(
-        f"The embedded queue was started by another process and does not answer in {START_S:g} "
-        f"seconds; {_folder() / LOG_NAME} may tell why. Stop that process, or set "
-        "CONVEYOR_BROKER_URL."
+        f"Another process started the embedded queue, and it did not answer within {START_S:g} "
+        f"seconds. See {_folder() / LOG_NAME}. Stop that process, or set CONVEYOR_BROKER_URL."
     )
 
 
@@ -88,7 +88,7 @@ def _folder() -> Path:
 
 
 def _place_of_another() -> Place | None:
-    """Return where the server listens that some process has started, if it answers."""
+    """Return where the server of another process listens, if it answers."""
     place = _remembered()
     return place if place is not None and _answers(place.socket) else None
 
@@ -101,9 +101,9 @@ def _remembered() -> Place | None:
 
 
 def _answers(path: str) -> bool:
-    """Return whether a server answers there; False while it is not there or not ready.
+    """Return whether a server answers there; False while it does not exist or is not ready.
 
-    Raises EmbeddedQueueError for one that is there and silent.
+    Raises EmbeddedQueueError for a server that listens and does not answer.
     """
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(SILENT_S)
@@ -113,14 +113,15 @@ def _answers(path: str) -> bool:
             return caller.recv(64).startswith(b"+PONG")
         except TimeoutError as error:
             raise EmbeddedQueueError(
-                f"The embedded queue at {path} is there and does not answer."
+                f"The embedded queue at {path} exists and does not answer. Stop its process, or "
+                "set CONVEYOR_BROKER_URL."
             ) from error
         except OSError:
             return False
 
 
 def _started_here() -> Place | None:
-    """Return where the server listens that this call has started; None while another has the lock.
+    """Start a server and return where it listens; None while another process has the lock.
 
     Raises EmbeddedQueueError.
     """
@@ -145,7 +146,7 @@ def _lock_file() -> int:
 
 def _start(lock: int) -> Place:
     try:
-        _bury_own()
+        _end_own_servers()
         folder = _folder()
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
@@ -161,7 +162,7 @@ def _start(lock: int) -> Place:
         place = Place(socket=str(path), pid=server.pid)
         _remember(lock, place)
     except OSError as error:
-        _bury_own()
+        _end_own_servers()
         raise _not_started(error, Path(settings.CONVEYOR_DATA_DIR)) from error
     _wait_for(server, place)
     return place
@@ -170,13 +171,13 @@ def _start(lock: int) -> Place:
 def _not_started(error: OSError, path: Path) -> EmbeddedQueueError:
     why = sentence_of(error, path) if error.errno else f"{error}."
     return EmbeddedQueueError(
-        f"The embedded queue cannot be started: {why} Set CONVEYOR_DATA_DIR to a folder of yours, "
-        "or CONVEYOR_BROKER_URL to a queue that runs."
+        f"The embedded queue cannot be started: {why} Set CONVEYOR_DATA_DIR to a folder where this "
+        "user may write, or CONVEYOR_BROKER_URL to a running queue."
     )
 
 
-def _bury_own() -> None:
-    """Bury the server that this process started before: its lock was free, so it is dead."""
+def _end_own_servers() -> None:
+    """Reap servers that this process started before. Their lock was free, so they are dead."""
     while _own:
         _own.pop().end()
 
@@ -214,17 +215,18 @@ def _wait_for(server: EmbeddedServer, place: Place) -> None:
     while not _answers(place.socket):
         if not server.is_alive():
             raise EmbeddedQueueError(
-                f"The embedded queue ended as it was started; {_folder() / LOG_NAME} tells why: "
-                f"{_last_line(_folder() / LOG_NAME)}"
+                f"The embedded queue ended when it was started. The last line of "
+                f"{_folder() / LOG_NAME}: {_last_line(_folder() / LOG_NAME)}"
             )
         if time.monotonic() > deadline:
             server.end()
             raise EmbeddedQueueError(
-                f"The embedded queue was started and did not answer in {START_S:g} seconds."
+                f"The embedded queue was started and did not answer within {START_S:g} seconds. "
+                f"See {_folder() / LOG_NAME}."
             )
         time.sleep(_LOOK_EVERY_S)
 
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "it said nothing."
+    return lines[-1] if lines else "none."

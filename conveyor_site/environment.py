@@ -1,4 +1,4 @@
-"""Settings of the environment that are neither URLs of services nor folders, checked."""
+"""Checks of settings in the environment, except URLs of services and folders."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def checked_time_scale(text: str) -> float:
-    """Return what the engine's times are divided by. Raises ImproperlyConfigured."""
+    """Return the divisor of the engine's times. Raises ImproperlyConfigured."""
     try:
         scale = float(text)
     except ValueError:
         scale = math.nan
     if not (math.isfinite(scale) and scale > 0):
         raise ImproperlyConfigured(
-            f"CONVEYOR_TIME_SCALE is {text!r}; it takes a number above 0, such as 1."
+            f"CONVEYOR_TIME_SCALE is {text!r}. It must be a number above 0, such as 1."
         )
     return scale
 
 
 def checked_count(name: str, text: str) -> int:
-    """Return the number that a setting takes, 0 or more. Raises ImproperlyConfigured."""
+    """Return the number of a setting, 0 or more. Raises ImproperlyConfigured."""
     if not (text.isascii() and text.isdecimal() and len(text) < 15):
-        raise ImproperlyConfigured(f"{name} is {text!r}; it takes a whole number, 0 or more.")
+        raise ImproperlyConfigured(f"{name} is {text!r}. It must be a whole number, 0 or more.")
     return int(text)
 
 
 def checked_log_level(text: str) -> str:
-    """Return the level of the log. Raises ImproperlyConfigured for one that is not known."""
+    """Return the level of the log. Raises ImproperlyConfigured for an unknown level."""
     if text not in LOG_LEVELS:
         raise ImproperlyConfigured(
-            f"CONVEYOR_LOG_LEVEL is {text!r}; it takes one of {', '.join(LOG_LEVELS)}."
+            f"CONVEYOR_LOG_LEVEL is {text!r}. It must be one of {', '.join(LOG_LEVELS)}."
         )
     return text
 
 
 def checked_public_url(text: str) -> str:
-    """Return the URL without a slash at its end. Raises ImproperlyConfigured for no such URL."""
+    """Return the URL without a slash at its end. Raises ImproperlyConfigured if it is invalid."""
     if not _is_reachable(text):
         raise ImproperlyConfigured(
-            f"CONVEYOR_PUBLIC_URL is {text!r}; it takes http:// or https:// with a host, such as "
+            f"CONVEYOR_PUBLIC_URL is {text!r}. It must be http:// or https:// with a host, such as "
             "https://conveyor.example.org."
         )
     return text.rstrip("/")
@@ -56,5 +56,5 @@ def _is_reachable(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # of a port that is no number, or of brackets
+    except ValueError:  # an invalid port or invalid brackets
         return False

@@ -1,4 +1,4 @@
-"""What the log says of a request to a name that this site does not answer to."""
+"""The log line for a request to a host name that this site does not have."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ _LONGEST = 100
 
 
 class UnknownHost(logging.Filter):
-    """Tells in one line which name was asked for, and where the names of the site are set.
+    """Logs one line with the host name and the settings for it.
 
-    Django's own line has a traceback, and names a setting that no site of Conveyor has.
+    Django's own line has a traceback, and names a setting that sites of Conveyor do not have.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite a record of ``django.security.DisallowedHost``; return that it is to be kept."""
-        asked = getattr(record, "request", None)
-        host = str(asked.META.get("HTTP_HOST", "")) if asked is not None else ""
+        """Rewrite a record of ``django.security.DisallowedHost``; return True."""
+        request = getattr(record, "request", None)
+        host = str(request.META.get("HTTP_HOST", "")) if request is not None else ""
         record.msg = (
-            "Somebody asked for the host %a, and the site does not answer to that name. If it "
+            "A request for the host %a was refused: the site does not have this name. If it "
             "should, add the name to CONVEYOR_ALLOWED_HOSTS, or set CONVEYOR_PUBLIC_URL to the "
             "address that people use."
         )

@@ -1,4 +1,4 @@
-"""Files of the embedded default that nobody else may read: secrets, made once, and the database."""
+"""Private files of the embedded default: secrets, which are generated once, and the database."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from conveyor_site.data_folder import told
+from conveyor_site.data_folder import as_configuration_error
 
 
 def local_secret(path: Path, make: Callable[[], str], *, keep: bool = True) -> str:
-    """Return the text of ``path``, made by ``make`` if the file is not there yet.
+    """Return the text of ``path``; write the file with ``make()`` if it does not exist.
 
-    Without ``keep`` no file is made, and a new text is only for this process.
+    Without ``keep`` no file is written, and a new text is for this process only.
 
-    Two processes that start at once agree: the file is written beside and linked into place,
-    and the first link wins. The file is readable for its owner only. Raises ImproperlyConfigured
-    where it cannot be made or read.
+    Two processes that start together get the same text: each writes a draft and links it to the
+    path, and the first link wins. Only the owner can read the file. Raises ImproperlyConfigured if
+    it cannot be written or read.
     """
     if not keep and not os.access(path, os.R_OK):
         return make()
-    with told(path):
+    with as_configuration_error(path):
         if not path.exists():
             _make(path, make)
         return path.read_text(encoding="ascii").strip()
@@ -47,13 +47,13 @@ def new_credential_keys() -> str:
 
 
 def private_file(path: Path) -> Path:
-    """Return the path, where there is a file from now on that its owner alone may read and write.
+    """Return the path after making a file there that only its owner may read and write.
 
-    The data folder may be one that others may enter; what SQLite puts beside its file has the
-    file's permissions. A file of somebody else's, and what is no file, is left as it is. Raises
-    ImproperlyConfigured for one that cannot be made.
+    Other users may be able to enter the data folder. The files of SQLite beside the database have
+    its permissions. Files of other users, and folders, are left unchanged. Raises
+    ImproperlyConfigured if the file cannot be made.
     """
-    with told(path):
+    with as_configuration_error(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)

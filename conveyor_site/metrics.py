@@ -1,7 +1,7 @@
-"""/metrics for Prometheus, from what indexes answer at once.
+"""/metrics for Prometheus, read from indexes.
 
-The library prometheus-client writes the format. Final states are not counted: their number grows
-with the years.
+The library prometheus-client writes the format. Final states are not counted, because
+their number grows without limit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UNFINISHED_BELTS = sorted(set(BeltRunState) - BELT_FINISHED)
 
 
 class SiteCollector(Collector):
-    """Measures the site anew each time it is asked."""
+    """Measures the site at each request."""
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the gauges of the site; ages are in seconds."""
@@ -51,7 +51,7 @@ class SentenceRenderer(BaseRenderer):
 
 
 class MetricsView(APIView):
-    """The gauges of the site, for staff: they tell of all products."""
+    """The gauges of the site, for staff, because they cover all products."""
 
     scope = "read"
     renderer_classes = [SentenceRenderer]

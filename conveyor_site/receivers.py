@@ -1,8 +1,8 @@
-"""The receiver of the one signal: makes haste with what a commit has written to the outbox.
+"""The receiver of the signal: publishes messages for the outbox rows that a commit has written.
 
-It runs in whatever process has committed, runners included, and does no work of its own: hints go
-to runners and everything else to the orchestrators' queue. What the queue does not take stays in
-the outbox for the reconciler.
+It runs in the process that committed, also in runners. Hints go to the queues of runners, and
+messages for all other rows go to the queue of orchestrators. If the queue does not accept a
+message, the row stays in the outbox for the reconciler.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from runners.settings_block import SYSTEM_QUEUE
 
 logger = logging.getLogger(__name__)
 
-#: So many hints of a commit are published without looking for who would hear them.
+#: Up to this number, hints are published without counting the slots of runners.
 _FEW = 4
 
 #: The name of the task that delivers a row; see ``conveyor_site.tasks``.
@@ -33,8 +33,8 @@ Written = tuple[UUID, str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
-    """An outbox row for orchestrators to deliver."""
+class DeliveryMessage:
+    """The message that asks orchestrators to deliver an outbox row."""
 
     row_id: UUID
 
@@ -50,60 +50,67 @@ class Errand:
 
     @property
     def queue(self) -> str:
-        """Return the queue of housekeeping."""
+        """Return the queue of orchestrators."""
         return SYSTEM_QUEUE
 
     @property
     def keeps_result(self) -> bool:
-        """Return True: operators see what came of it."""
+        """Return True: operators can see the result."""
         return True
 
 
-def make_haste(rows: Iterable[Written], **_signal: Any) -> None:
-    """Publish what was written; never raises, for the commit that caused it has happened."""
+def publish_written(rows: Iterable[Written], **_signal: Any) -> None:
+    """Publish messages for the rows; never raises, because the commit has already happened."""
     written = list(rows)
-    _tell_runners([each for each in written if each[1] == OutboxRow.Kind.HINT])
-    publish_hints([Errand(row_id) for row_id, kind, _ in written if kind != OutboxRow.Kind.HINT])
+    _publish_hints([each for each in written if each[1] == OutboxRow.Kind.HINT])
+    publish_hints(
+        [DeliveryMessage(row_id) for row_id, kind, _ in written if kind != OutboxRow.Kind.HINT]
+    )
 
 
-def _tell_runners(written: list[Written]) -> None:
-    """Publish hints and forget those that were taken, and those that no slot is there to hear."""
+def _publish_hints(written: list[Written]) -> None:
+    """Publish hints; delete the rows of those that were published or are not needed."""
     hints = [hint_of(payload) for _, _, payload in written]
-    heard = _heard(hints)
-    taken = publish_hints([hints[n] for n in heard])
-    waiting = set(heard[taken:])
+    needed = _needed(hints)
+    taken = publish_hints([hints[n] for n in needed])
+    waiting = set(needed[taken:])
     if taken:
         _delete([row_id for n, (row_id, _, _) in enumerate(written) if n not in waiting])
 
 
-def _heard(hints: Sequence[Hint]) -> list[int]:
-    """Return which of the hints are worth publishing.
+def _needed(hints: Sequence[Hint]) -> list[int]:
+    """Return the numbers of the hints that must be published.
 
-    A slot that a hint has woken goes on with other job runs until there are none, and one that is
-    busy does so anyway. Of many hints for a queue there need be no more than it has slots.
+    A slot claims further job runs of its queues until none is left. So a queue needs at most one
+    hint for each of its slots.
     """
     if len(hints) <= _FEW:
         return list(range(len(hints)))
     slots = _slots()
-    told: Counter[str] = Counter()
-    heard = []
+    counts: Counter[str] = Counter()
+    needed = []
     for n, hint in enumerate(hints):
-        told[hint.queue] += 1
-        if told[hint.queue] <= max(_FEW, slots[hint.queue]):
-            heard.append(n)
-    return heard
+        counts[hint.queue] += 1
+        if counts[hint.queue] <= max(_FEW, slots[hint.queue]):
+            needed.append(n)
+    return needed
 
 
 def _slots() -> Counter[str]:
     try:
         return claiming_slots()
     except DatabaseError as error:
-        logger.warning("Only a few of many hints are published: %s", error)
+        logger.warning(
+            "The slots of runners were not counted. At most %d hints are published for each queue; "
+            "runners poll for the other jobs: %s",
+            _FEW,
+            error,
+        )
         return Counter()
 
 
 def hint_of(payload: Mapping[str, Any]) -> Hint:
-    """Return the hint that a row's payload tells of. Raises KeyError or ValueError for others."""
+    """Return the hint of a row's payload. Raises KeyError or ValueError for other payloads."""
     return Hint(UUID(payload["job_run"]), str(payload["queue"]))
 
 
@@ -113,5 +120,5 @@ def _delete(row_ids: list[UUID]) -> None:
     try:
         OutboxRow.objects.filter(id__in=row_ids).delete()
     except DatabaseError as error:
-        # The reconciler publishes them once more, which does no harm.
-        logger.warning("Hints that were published stay in the outbox for now: %s", error)
+        # The reconciler publishes them again, which does no harm.
+        logger.warning("Published hints stay in the outbox and are published again: %s", error)

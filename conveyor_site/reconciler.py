@@ -1,8 +1,8 @@
-"""The reconciler: does duties that are due, lane by lane, until it is told to stop.
+"""The reconciler performs due duties in lanes, and delivers outbox rows, until it is stopped.
 
-A lane is a thread with a database connection of its own. What may wait for a repository is
-delivered in several lanes, so that one that is slow does not hold up the others. Any number of
-reconcilers may run beside one another.
+A lane is a thread with a database connection of its own. Several lanes deliver the rows that may
+wait for a repository, so that a slow repository does not delay the others. Any number of
+reconcilers can run side by side.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from runners.process.outage import DATABASE_AWAY, Outage
 
 logger = logging.getLogger(__name__)
 
-#: The lane that looks after the leases, and puts that off after an outage.
-_LOOKS_AFTER_LEASES = "engine"
-#: So many rows of different products are delivered at once.
+#: The lane with the duty of leases, which it delays after an outage.
+_LANE_OF_LEASES = "engine"
+#: Number of lanes that deliver, each a row of another product.
 DELIVERIES = 4
 _ROWS = 50
 
@@ -40,9 +40,9 @@ Result = TypeVar("Result")
 
 
 class Absence:
-    """Whether the database was away for so long that every lease may have run out meanwhile.
+    """Whether the database was unreachable for so long that every lease may have expired.
 
-    Runners could not renew then, so one whole lease is waited before any of them is called lost.
+    Runners could not renew their leases. So no runner is declared lost for the time of one lease.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -61,12 +61,12 @@ class Absence:
 
     @property
     def was_long(self) -> bool:
-        """Return whether it has been away for long, until it is noted that it answered."""
+        """Return whether it was unreachable for longer than the limit; False once it answered."""
         return self._is_away and guard.now() - self._answered_at > self._limit_s
 
 
 class Lane:
-    """Duties that are done one after the other."""
+    """Duties that are performed one after the other."""
 
     def __init__(self, name: str, duties: Sequence[PeriodicDuty], times: Mapping[str, float]):
         self.name = name
@@ -76,10 +76,14 @@ class Lane:
         self._absence = Absence(self._lease_s / 2)
 
     def turn(self, pause: Callable[[], object]) -> None:
-        """Do what is due, and pause; a database that is away is met again at the next turn."""
+        """Perform due duties, and pause; the next turn tries again after an outage."""
         try:
-            if self.name == _LOOKS_AFTER_LEASES and self._absence.was_long:
-                logger.warning("No runner is called lost for the next %g s.", self._lease_s)
+            if self.name == _LANE_OF_LEASES and self._absence.was_long:
+                logger.warning(
+                    "The database did not answer for a long time. No runner is declared lost for "
+                    "the next %g s.",
+                    self._lease_s,
+                )
                 postpone(LEASES, self._lease_s)
             do_due_duties(self._duties)
         except DATABASE_AWAY as error:
@@ -92,10 +96,10 @@ class Lane:
 
 
 class DeliveryLane:
-    """Rows of the outbox that are delivered one after the other, beside those of other lanes.
+    """A thread that delivers outbox rows, one after the other.
 
-    Of the lanes that have nothing to deliver only one looks for rows, that which holds ``looking``:
-    it lets go of it when it has found some, and another one looks for more.
+    Among the lanes without work only the lane that holds the lock ``looking`` searches for rows. It
+    releases the lock when it has found some, and another lane searches.
     """
 
     def __init__(self, name: str, looking: threading.Lock) -> None:
@@ -104,7 +108,7 @@ class DeliveryLane:
         self._outage = Outage()
 
     def turn(self, pause: Callable[[], object]) -> None:
-        """Deliver what is due, or pause where there is nothing or no database."""
+        """Deliver due rows; pause if there are none or the database is unreachable."""
         with self._looking:
             found = self._try(lambda: deliverable(SLOW, _ROWS))
             if not found:
@@ -114,7 +118,7 @@ class DeliveryLane:
             pause()
 
     def _try(self, step: Callable[[], Result]) -> Result | None:
-        """Return what the step returns, None where the database is away."""
+        """Return the result of the step, None if the database is unreachable."""
         try:
             result = step()
         except DATABASE_AWAY as error:
@@ -140,7 +144,7 @@ class Reconciler:
         self._failed = False
 
     def run(self) -> int:
-        """Do duties until ``stop`` is called; return the exit code of the process."""
+        """Run all lanes until ``stop`` is called; return the exit code of the process."""
         threads = [
             threading.Thread(target=self._follow, args=[lane], name=lane.name, daemon=True)
             for lane in self._lanes
@@ -153,7 +157,7 @@ class Reconciler:
         return 1 if self._failed else 0
 
     def stop(self) -> None:
-        """Let every lane end after the duty that it is at; safe in a signal handler."""
+        """End every lane after its current duty; safe in a signal handler."""
         self._stop.set()
 
     def _pause(self) -> None:
@@ -176,8 +180,8 @@ class Reconciler:
             while not self._stop.is_set():
                 lane.turn(self._pause)
         except Exception:
-            # Edge of a thread: the process ends, and its parent starts another.
-            logger.exception("The lane %s of the reconciler ends by an error.", lane.name)
+            # The process ends, and its parent starts another one.
+            logger.exception("The lane %s failed; the reconciler starts again.", lane.name)
             self._failed = True
             self._stop.set()
         finally:

@@ -1,4 +1,4 @@
-"""Django settings; everything a site may change comes from the environment or the database.
+"""Django settings; a site changes them by environment variables and in the database.
 
 Only what is needed to reach the database, the queue and the keys is read from the environment;
 the rest is edited in the admin (``products.models.Configuration``).
@@ -30,7 +30,7 @@ django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- Where things are -------------------------------------------------------------------------
+# --- Folders and addresses --------------------------------------------------------------------
 # A check of a belt file works on any machine, and makes no folder, secret or database there.
 _ONLY_CHECKS = only_checks(sys.argv)
 CONVEYOR_DATA_DIR = Path(os.environ.get("CONVEYOR_DATA_DIR") or BASE_DIR / ".conveyor").resolve()
@@ -68,22 +68,22 @@ CONVEYOR_SECRET_KEY_GIVEN = bool(os.environ.get("CONVEYOR_SECRET_KEY"))
 # One test scale divides them all, so that process tests run the same ratios in less time.
 CONVEYOR_TIME_SCALE = checked_time_scale(os.environ.get("CONVEYOR_TIME_SCALE") or "1")
 _TIMES = {
-    "lease": 60,  # an attempt is its runner's until then, on the database's clock
+    "lease": 60,  # an attempt belongs to its runner until then, on the database's clock
     "renew": 10,  # how often a runner renews its leases
-    "silence_term": 40,  # the supervisor asks the tree to end after so long without a renewal
-    "silence_kill": 50,  # ... and kills it then, before the lease ends
+    "silence_term": 40,  # without a renewal for this time the supervisor sends SIGTERM to the job
+    "silence_kill": 50,  # ... and SIGKILL after this time, before the lease ends
     "lost_grace": 15,  # past the lease, before the server declares the runner lost
-    "alive": 5,  # how often a slot reports alive to its parent
-    "alive_limit": 15,  # a slot silent for longer has its lease not renewed
-    "poll": 15,  # how often a runner looks for work without being told
-    "sweep": 5,  # how often the reconciler looks
-    "hint_again": 30,  # a queued job is announced again after so long
+    "alive": 5,  # interval of the reports of a slot to its parent
+    "alive_limit": 15,  # the lease of a slot that did not report for this time is not renewed
+    "poll": 15,  # interval in which a runner polls for work
+    "sweep": 5,  # interval of the reconciler
+    "hint_again": 30,  # time until another hint for a queued job
     "kill_grace": 10,  # between TERM and KILL when a job is cancelled or out of time
-    "cancel_force": 60,  # a cancel that its runner did not answer is enforced by the server
-    "offline": 45,  # a runner without heartbeat for so long is shown as offline
-    "claim_work": 60,  # duties are claimed for so long
-    "request": 20,  # a caller has so long to send a whole request
-    "claim_row": 20,  # ... and outbox rows, again and again while they are delivered
+    "cancel_force": 60,  # time until the server enforces a cancel that the runner did not answer
+    "offline": 45,  # a runner without heartbeat for this time is shown as offline
+    "claim_work": 60,  # time of a claim of a duty
+    "request": 20,  # time limit for a complete request of a caller
+    "claim_row": 20,  # time of a claim of an outbox row, renewed during delivery
 }
 CONVEYOR_TIMES: dict[str, float] = {
     name: seconds / CONVEYOR_TIME_SCALE for name, seconds in _TIMES.items()
@@ -119,7 +119,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "conveyor_site.static_files.StaticFilesMiddleware",
-    # Static files are the same for everybody, and are answered before.
+    # Static files are public and are served before this.
     "conveyor_site.private_answers.PrivateAnswersMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -174,18 +174,18 @@ LOGOUT_REDIRECT_URL = "/login/"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
-# Django writes instants without their zone.
+# Django's own formats have no time zone.
 FORMAT_MODULE_PATH = ["conveyor_site.formats"]
 STATIC_URL = "/static/"
 STATIC_ROOT = CONVEYOR_DATA_DIR / "static"
-# Empty unless collectstatic fills it; WhiteNoise warns of a folder that is not there.
+# Empty unless collectstatic fills it; WhiteNoise warns about a missing folder.
 if not _ONLY_CHECKS:
     data_folder(STATIC_ROOT)
 STATICFILES_DIRS = [BASE_DIR / "conveyor_site" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# Holds the counts of wrong passwords; made for so many that nobody can crowd out another's.
+# Counts wrong passwords. It is large enough that no caller can displace the counts of others.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -204,7 +204,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W008"] if _https else []
 SECURE_HSTS_SECONDS = 31536000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
-# Whose word on the address of a caller is believed; that of everybody else would be forged.
+# Proxies whose X-Forwarded-For is trusted. From any other address it could be forged.
 CONVEYOR_PROXIES = [
     each.strip() for each in os.environ.get("CONVEYOR_PROXIES", "").split(",") if each.strip()
 ]

@@ -39,7 +39,7 @@ class CredentialMissingError(UserError):
     def __init__(self, name: str, product: Product) -> None:
         super().__init__(
             f"There is no credential {name} for the product {product.name}. An administrator can "
-            f"make it in the admin under Credentials, or add {product.name} to its products."
+            f"add it in the admin under Credentials, or add {product.name} to its products."
         )
 
 
@@ -107,13 +107,13 @@ def value_problem(kind: str, value: str) -> str | None:
     if "\0" in value:
         return "A value with a NUL in it cannot be given to a job."
     if kind == Credential.Kind.GIT and not value.isprintable():
-        return "A password is one line. Take the line end away from its end."
+        return "A password is one line. Remove the line end."
     if kind == Credential.Kind.SSH_KEY and "PRIVATE KEY-----" not in value.split("\n", 1)[0]:
         return "An SSH private key begins with a line like -----BEGIN OPENSSH PRIVATE KEY-----."
     if kind == Credential.Kind.SSH_KEY and has_passphrase(value):
         return (
-            "This key has a passphrase, which nobody is there to type. Take it away from a copy of "
-            "the key with: ssh-keygen -p -f FILE"
+            "This key has a passphrase, which nothing can enter. Remove it from a copy of the key: "
+            "ssh-keygen -p -f FILE"
         )
     return None
 
@@ -122,7 +122,7 @@ def username_problem(kind: str, username: str) -> str | None:
     """Return why a credential of that kind cannot have this username, None if it can."""
     # Reference: RFC 7617, 2: the first colon ends the name.
     if kind == Credential.Kind.GIT and ":" in username:
-        return "A username has no colon in it: write the password as the value."
+        return "A username has no colon. Write the password into the field value."
     return None
 
 

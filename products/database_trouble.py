@@ -9,13 +9,13 @@ from django.db.utils import InterfaceError, OperationalError
 _UNDEFINED_TABLE = "42P01"
 
 _SERVER = (
-    "The database cannot be used: {error}. See that CONVEYOR_DATABASE_URL is right and its server "
-    "runs; manage.py migrate prepares a new database."
+    "The database cannot be used: {error}. Check that CONVEYOR_DATABASE_URL is correct and that "
+    "its server runs. Run manage.py migrate to prepare a new database."
 )
 _FILE = "The database {path} cannot be used: {state}. {way_out}."
 _PREPARE = "Prepare it with: manage.py migrate"
-_ACCESS = "See that its folder is there, and that this user may write to both"
-_DAMAGED = "Restore a backup of it, or move it away, and manage.py migrate makes a new one"
+_ACCESS = "Check that its folder exists, and that this user may write to both"
+_DAMAGED = "Restore a backup, or move it to another folder and run manage.py migrate for a new one"
 #: By the beginning of SQLite's name of the error (https://www.sqlite.org/rescode.html).
 _STATES = {
     "SQLITE_FULL": ("the disk is full", "Free some space there and try again"),
@@ -24,10 +24,10 @@ _STATES = {
     "SQLITE_PERM": ("it may not be opened", _ACCESS),
     "SQLITE_NOTADB": ("it is not a SQLite database", _DAMAGED),
     "SQLITE_CORRUPT": ("it is damaged", _DAMAGED),
-    "SQLITE_BUSY": ("another process keeps it locked", "Try again, or end what holds it"),
+    "SQLITE_BUSY": ("another process keeps it locked", "Try again, or end that process"),
     "SQLITE_IOERR": (
-        "its disk does not read or write it",
-        "See whether the disk is full or broken",
+        "its disk failed to read or write it",
+        "Check whether the disk is full or broken",
     ),
 }
 

@@ -15,7 +15,7 @@ _STATES = {
     errno.EEXIST: _IN_PLACE,
     errno.ENOTDIR: _IN_PLACE,
     errno.EISDIR: "a folder is in its place",
-    errno.ENOENT: "it is not there and cannot be made",
+    errno.ENOENT: "it does not exist and cannot be made",
 }
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -32,8 +32,8 @@ class KeysError(PlatformError):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"CONVEYOR_KEYS cannot be used: {what}. Write id:key pairs with commas between them, "
-            "newest first; a key is 32 random bytes in base64, as of: openssl rand -base64 32."
+            f"CONVEYOR_KEYS cannot be used: {what}. Write pairs id:key separated by commas, newest "
+            "first. A key is 32 random bytes in base64: run openssl rand -base64 32."
         )
 
 

@@ -1,9 +1,9 @@
-"""Settings that all processes of a site must share, and which of them are unset in this process.
+"""Settings that all processes of a site must share; find those that are unset in this process.
 
-Unset, each is a file or a queue of this machine. That works with a database on this machine only.
-With a shared database other machines cannot open credentials that are sealed here, and runners on
-them get no messages of jobs. Whether a variable was set is read from the settings: processes
-remove the variables that hold secrets from their environment.
+The default of each is a file or a queue of this machine. That works with a database on this machine
+only. With a shared database, other machines cannot open credentials that were encrypted here, and
+their runners get no messages. The Django settings record whether a variable was set, because
+processes remove variables with secrets from their environment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ QUEUE = "CONVEYOR_BROKER_URL"
 
 @dataclass(frozen=True, slots=True)
 class Unshared:
-    """A setting that is not set though the database is shared: what that means, and what helps."""
+    """A setting that is not set although the database is shared: the effect and a way out."""
 
     name: str
     what: str
@@ -31,7 +31,7 @@ class Unshared:
 
 
 def unshared_settings(*names: str) -> list[Unshared]:
-    """Return those of these settings that are of this machine alone, beside a shared database."""
+    """Return those of these settings that this machine does not share, although it must."""
     return [each for each in _unshared() if each.name in names]
 
 
@@ -46,7 +46,7 @@ def _unshared() -> Iterator[Unshared]:
         if not is_given:
             yield Unshared(
                 name,
-                f"{name} is not set, but CONVEYOR_DATABASE_URL is: this machine uses one of its "
+                f"CONVEYOR_DATABASE_URL is set and {name} is not. This machine uses a value of its "
                 "own.",
                 f"Set {name} to the same value for all processes of the site.",
             )
@@ -54,7 +54,7 @@ def _unshared() -> Iterator[Unshared]:
     if not settings.CONVEYOR_DATABASE_IS_FILE and not settings.CONVEYOR_BROKER_URL:
         yield Unshared(
             QUEUE,
-            f"{QUEUE} is not set, but CONVEYOR_DATABASE_URL is: the queue is one of this machine "
-            "alone, and runners of other machines begin later.",
+            f"CONVEYOR_DATABASE_URL is set and {QUEUE} is not. This machine uses a queue of its "
+            "own, so runners on other machines start jobs later.",
             f"Set {QUEUE} to the same value for all processes of the site.",
         )

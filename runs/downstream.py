@@ -103,4 +103,4 @@ def _is_old(edge: Edge) -> bool:
 
 def _close(edge: Edge, note: str) -> None:
     Edge.objects.filter(id=edge.id, closed_at__isnull=True).update(closed_at=Now(), note=note)
-    logger.info("Edge %s starts nothing: %s", edge.id, note)
+    logger.info("The edge %s starts no belt run: %s", edge.id, note)

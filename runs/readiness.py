@@ -102,7 +102,11 @@ def _decide(job: WaitingJob, states: Mapping[str, JobRunState]) -> Decision:
 
 def _unknown(names: Sequence[str]) -> str:
     jobs = ", ".join(names)
-    logger.error("Release: the state of %s was not read", jobs, extra={"action": "need_unknown"})
+    logger.error(
+        "The state of job %s was not read, so a job that needs it ends as errored.",
+        jobs,
+        extra={"action": "need_unknown"},
+    )
     return f"This is an error of Conveyor: the state of job {jobs} is unknown. Please report it."
 
 

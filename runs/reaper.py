@@ -52,7 +52,7 @@ def _sweep(rows: QuerySet[Any, Any], limit: int, deal: Callable[..., bool]) -> i
                 raise
             except Exception as error:
                 # The edge of a row: whatever is wrong with it must not reach the others.
-                logger.exception("A row could not be dealt with: %s", row)
+                logger.exception("The row %s was not settled and is tried again.", row)
                 failures.append(error)
                 did = False
             done += did

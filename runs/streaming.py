@@ -162,7 +162,7 @@ def _look(feed: Feed) -> Look:
     try:
         return feed.look()
     except DatabaseError:
-        logger.warning("A stream ended because the database did not answer; its reader comes again")
+        logger.warning("A stream ended: the database did not answer. The reader connects again.")
         return Look(ended=True)
     finally:
         close_old_connections()

@@ -39,7 +39,7 @@ def taint(belt_run_id: UUID) -> None:
         if not marked:
             # They have ended, or were marked before together with what follows from them.
             return
-        logger.info("%d belt runs are tainted now, the first: %s", marked, level[0])
+        logger.info("%d belt runs were marked as tainted, the first: %s", marked, level[0])
         children = BeltRun.objects.unfinished().filter(
             upstream_id__in=level, upstream__tainted=True, tainted=False
         )

@@ -54,7 +54,7 @@ def _sentence(said: bytes) -> str:
         holder = json.loads(said)
     place = f" at {holder['url']}" if holder.get("url") else ""
     return (
-        f"Conveyor runs from {settings.CONVEYOR_DATA_DIR} already{place}, as process "
-        f"{holder.get('pid', 'unknown')}. Use that one, end it with Ctrl-C, or set "
+        f"A site already runs from {settings.CONVEYOR_DATA_DIR}{place}, as process "
+        f"{holder.get('pid', 'unknown')}. Use that site, end it with Ctrl-C, or set "
         "CONVEYOR_DATA_DIR to another folder."
     )

@@ -1,4 +1,4 @@
-"""The parts of a site as child processes: orchestrator and runner, which die with this process."""
+"""The processes of a demonstration site: orchestrator and runner. They die with this process."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from django.conf import settings
 from products.errors import PlatformError
 from runners.process import guard
 
-#: Running jobs have so long to end when the site is asked to end; then the runner ends them.
+#: Seconds that running jobs have to end when the site ends; then the runner stops them.
 DRAIN_S = 60.0
-#: A part has so long to end after that: a job may take 10 s between TERM and KILL.
+#: Further seconds for a process to end: a job may take 10 s between SIGTERM and SIGKILL.
 ENDING_S = 16.0
-#: So long a part may take to come to something.
-PATIENCE_S = 120.0
+#: Default time limit of ``wait_for``, in seconds.
+LIMIT_S = 120.0
 _LOOK_EVERY_S = 0.1
 _LINES_SHOWN = 15
 
@@ -58,7 +58,7 @@ class Part:
             )
 
     def check(self) -> None:
-        """Raise PartEndedError, with its last words, if it has ended."""
+        """Raise PartEndedError with the last lines of its log if it has ended."""
         code = self._process.poll()
         if code is None:
             return
@@ -71,18 +71,18 @@ class Part:
             self._process.terminate()
 
     def has_ended(self) -> bool:
-        """Return whether it is gone."""
+        """Return whether it has ended."""
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """End it at once; what it started dies with it."""
+        """Kill it; its children die with it."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
 
 
 class Parts:
-    """The parts in the order in which they were started; they end the other way round."""
+    """The processes in the order of their start; they end in reverse order."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
@@ -100,20 +100,18 @@ class Parts:
         for part in self._parts:
             part.check()
 
-    def wait_for(
-        self, done: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S
-    ) -> None:
-        """Wait until ``done`` returns something true.
+    def wait_for(self, done: Callable[[], object], what: str, *, limit_s: float = LIMIT_S) -> None:
+        """Wait until ``done`` returns a true value.
 
-        Raises NotInTimeError naming ``what``, and PartEndedError if a part ends meanwhile.
+        Raises NotInTimeError with ``what``, and PartEndedError if a process ends meanwhile.
         """
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + limit_s
         while not done():
             self.check()
             if time.monotonic() > deadline:
                 raise NotInTimeError(
-                    f"It took longer than {patience_s:g} s and has not happened: {what}. The logs "
-                    f"in {self._folder} may tell why."
+                    f"This did not happen within {limit_s:g} s: {what}. See the logs in "
+                    f"{self._folder}."
                 )
             time.sleep(_LOOK_EVERY_S)
 
@@ -124,9 +122,9 @@ class Parts:
             time.sleep(_LOOK_EVERY_S)
 
     def end(self) -> None:
-        """Ask each to end, the last first, and wait; an interruption makes it a matter of moments.
+        """Send SIGTERM to each, the last first, and wait. After Ctrl-C send it again, and kill.
 
-        A runner that is asked twice ends its jobs.
+        A runner stops its jobs at the second SIGTERM.
         """
         for part in reversed(self._parts):
             try:

@@ -1,4 +1,4 @@
-"""The port of the demonstration: the one that was asked for, else the same at each start."""
+"""The port of the demonstration: a given port, else the same port at each start."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _FILE = "demo.port"
 
 
 class PortTakenError(UserError):
-    """Somebody listens on the port that was asked for."""
+    """The given port cannot be used."""
 
     code = "demo.port-taken"
 
     def __init__(self, port: int) -> None:
         super().__init__(
-            f"Port {port} of {HOST} cannot be used: another program has it, or this user may not "
-            "use it. Choose another one: PORT=9000 make run, or --port 9000."
+            f"Port {port} of {HOST} cannot be used: another program uses it, or this user may not. "
+            "Choose another port: PORT=9000 make run, or --port 9000."
         )
 
 
 def choose_port(asked: int | None = None) -> int:
     """Return the port to serve on. Raises PortTakenError for ``asked`` only.
 
-    Without ``asked`` it is the one of the last start in this data folder, or the usual one, or
-    any that is free.
+    Without ``asked`` it is the port of the last start in this data folder, else the default port,
+    else any free port.
     """
     if asked is not None:
         port = _free(asked)

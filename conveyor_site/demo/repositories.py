@@ -37,8 +37,8 @@ class NoGitError(PlatformError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The program git is not installed, and the demonstration's repositories are made with "
-            "it. Install it, such as with: apt-get install git"
+            "The program git is not installed. The demonstration makes its repositories with it. "
+            "Install it, for example: apt-get install git"
         )
 
 
@@ -141,7 +141,8 @@ def _replace(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     if old not in text:
         raise GitFailedError(
-            f"{path} has been changed; the demonstration looked for {old!r} in it."
+            f"{path} was changed: it does not contain {old!r}. Restore it with git, or use a new "
+            "CONVEYOR_DATA_DIR."
         )
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 

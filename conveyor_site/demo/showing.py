@@ -33,8 +33,8 @@ class NotFreshError(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The chain was shown in this data folder already. Set CONVEYOR_DATA_DIR to a new one, "
-            "or leave --here out."
+            "The demonstration already ran in this data folder. Set CONVEYOR_DATA_DIR to a new "
+            "folder, or leave out --here."
         )
 
 

@@ -46,9 +46,9 @@ class NotEmbeddedError(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            "CONVEYOR_DATABASE_URL is set, and the demonstration makes an administrator and "
-            "products, which it does in its embedded database only. Unset the variable; or start "
-            "your own site by its parts: manage.py migrate, orchestrator and runner."
+            "CONVEYOR_DATABASE_URL is set. The demonstration makes an administrator and products, "
+            "and does so in the embedded database only. Unset the variable, or start your own "
+            "site: manage.py migrate, then orchestrator and runner."
         )
 
 

@@ -1,4 +1,4 @@
-"""What the demonstration says."""
+"""Texts of the demonstration in the terminal."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def _manage(*arguments: str) -> str:
 def what_to_do(upstream: Repository) -> list[str]:
     """Return how to make a change and see it travel."""
     return [
-        "Three products are there, each with a git repository of its own: a web service, an image",
-        "with it inside, and an environment that runs the image. What is merged into the first",
-        "ends in the third. Merge a change of your own:",
+        "There are three products, each with its own git repository: a web service, an image that",
+        "contains it, and an environment that runs the image. A merge into the first one leads to",
+        "runs of all three. Merge a change of your own:",
         "",
         f"  cd {_short(upstream.work)}",
         "  git switch -c change/good-day",
@@ -57,7 +57,7 @@ def what_to_do(upstream: Repository) -> list[str]:
         "  git commit -am 'Say good day in Spanish'",
         "  git switch main && git merge change/good-day && git push",
         "",
-        f"Ctrl-C ends everything. Running jobs then have {DRAIN_S:g} s to end.",
+        f"Ctrl-C ends the site. Running jobs then have {DRAIN_S:g} s to end.",
         "",
     ]
 
@@ -68,8 +68,8 @@ def ending(running: int) -> list[str]:
         return ["", "Conveyor is ending."]
     return [
         "",
-        f"Conveyor is ending. Jobs that run: {running}. They have {DRAIN_S:g} s to end, then they "
-        "are ended. Ctrl-C again ends them now.",
+        f"Conveyor is ending. Running jobs: {running}. They have {DRAIN_S:g} s to end, then they "
+        "are stopped. Press Ctrl-C again to stop them now.",
     ]
 
 

@@ -1,6 +1,6 @@
-"""The parent of an orchestrator: it starts the others, starts them again, and ends them.
+"""The parent process of an orchestrator: it starts, restarts and ends the child processes.
 
-Like a runner's parent it has no thread and no database connection when it forks.
+Like the parent of a runner it has no thread and no database connection when it forks.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from runners.process.signals import Signals
 
 logger = logging.getLogger(__name__)
 
-#: What a child does, with its end of a link to the parent; returns the exit code.
+#: The main function of a child, with its link to the parent; returns the exit code.
 Work = Callable[[Link], int | None]
 
-#: Children have so long to end what they are at.
+#: Seconds for children to finish their current work.
 LEAVE_S = 8.0
 
 
@@ -37,7 +37,7 @@ class Orchestrator:
         self._deadline: float | None = None
 
     def run(self) -> int:
-        """Live until told to end by SIGTERM or SIGINT; return the exit code of the command."""
+        """Run until SIGTERM or SIGINT; return the exit code of the command."""
         guard.settle_memory()
         with self._signals:
             self._crew.selector.register(self._signals, selectors.EVENT_READ, self._signalled)
@@ -84,8 +84,8 @@ class Orchestrator:
 
 
 def _ignore(role: str, message: Message) -> None:
-    logger.debug("The %s says %r.", role, message)
+    logger.debug("The %s sent %r.", role, message)
 
 
 def _forget(role: str) -> None:
-    logger.debug("The %s is gone.", role)
+    logger.debug("The %s ended.", role)

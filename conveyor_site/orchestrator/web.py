@@ -16,12 +16,12 @@ from products.errors import UserError
 from runners.process.links import Link
 
 _BACKLOG = 2048
-#: Requests and streams that go on when the server is told to end have so long.
+#: Seconds for open requests and streams to end after SIGTERM.
 _GRACE_S = 2
 
 
 class AddressError(UserError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen on the given address."""
 
     code = "web.address"
 
@@ -34,7 +34,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
         is_taken = getattr(error, "errno", None) == errno.EADDRINUSE
-        way_out = "Stop what listens there, or choose" if is_taken else "Choose"
+        way_out = "Stop the program that listens there, or choose" if is_taken else "Choose"
         raise AddressError(
             f"The web server cannot listen on port {port} of {host}: {reason}. {way_out} another "
             "address with --host and --port."
@@ -56,14 +56,14 @@ def local_address_of(listener: socket.socket) -> str:
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # The event loop accepts few at a time; the kernel may hold more for it.
+        # The event loop accepts few connections at a time; the kernel may queue more.
         for each in sockets or ():
             each.listen(_BACKLOG)
 
 
 def run_web(_link: Link, listener: socket.socket) -> int:
-    """Serve until told to end by SIGTERM; return the exit code of the process."""
-    # It tells of every stream that is cut when it ends.
+    """Serve until SIGTERM; return the exit code of the process."""
+    # It logs every stream that it closes at its end.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     limits = limits_of_process(settings.CONVEYOR_TIMES["request"])
     server = _Server(

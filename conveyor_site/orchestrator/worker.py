@@ -1,4 +1,4 @@
-"""The worker of an orchestrator: one slot of Celery for housekeeping."""
+"""The Celery worker of an orchestrator, which delivers outbox rows."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _TRIES_OF_EMBEDDED = 2
 
 class _Consumer(Consumer):
     def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
-        """Drop the message; Celery would store a failure for each, whoever has sent it."""
+        """Drop the message; Celery would store a failure for each, also for forged messages."""
         message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]  # not in the stubs
-        logger.warning("The queue %s had a message for an unknown task.", SYSTEM_QUEUE)
+        logger.warning("A message for an unknown task was dropped from queue %s.", SYSTEM_QUEUE)
 
 
 def run_worker(link: Link) -> int:
-    """Do housekeeping that the queue tells of until told to end; return the exit code.
+    """Deliver the outbox rows named by messages until SIGTERM; return the exit code.
 
-    Waits for a broker that cannot be reached; the reconciler does the same work meanwhile.
+    Waits while the queue cannot be reached. The reconciler does the same work meanwhile.
     """
     quiet_celery(embedded=is_embedded())
     signal.signal(signal.SIGTERM, _end_after_this)
@@ -47,7 +47,7 @@ def run_worker(link: Link) -> int:
         return 1
     if is_embedded():
         app.conf.broker_connection_max_retries = _TRIES_OF_EMBEDDED
-    _know_only_deliveries()
+    _register_only_delivery()
     worker = WorkController(
         app=app,
         hostname=f"orchestrator-{link.fileno()}",
@@ -63,13 +63,13 @@ def run_worker(link: Link) -> int:
     return int(worker.exitcode or 0)
 
 
-def _know_only_deliveries() -> None:
-    """Forget all other tasks: whoever can write to the queue may name any."""
+def _register_only_delivery() -> None:
+    """Remove all other tasks, because a forged message could name any of them."""
     app.conf.imports = app.conf.include = ()
     for name in [name for name in app.tasks if name != deliver.name]:
         app.tasks.unregister(name)
 
 
 def _end_after_this(_number: int, _frame: FrameType | None) -> None:
-    """Have the worker leave when its task, if it has one, is over."""
+    """End the worker after its current task."""
     state.should_stop = 0  # type: ignore[assignment]  # Celery's own handlers do so, too

@@ -168,7 +168,7 @@ def test_a_name_that_the_site_does_not_answer_to(
     assert "elsewhere" not in page
     [said] = [each for each in caplog.records if each.name.startswith("django")]
     line = logging.Formatter("{levelname} {message}", style="{").format(said)
-    assert line.startswith("WARNING Somebody asked for the host 'elsewhere.example\\n', and")
+    assert line.startswith("WARNING A request for the host 'elsewhere.example\\n' was refused")
     assert "CONVEYOR_ALLOWED_HOSTS" in line
     assert "CONVEYOR_PUBLIC_URL" in line
     assert "\n" not in line

@@ -25,12 +25,12 @@ def test_a_scale_keeps_the_ratios(settings: Settings, scale: float) -> None:
     [
         ("lease", 45, "silence_kill (50 s) must be smaller than lease (45 s)."),
         ("silence_term", 55, "silence_term (55 s) must be smaller than silence_kill (50 s)."),
-        ("renew", 14, "renew must fit 3 times into silence_term."),
+        ("renew", 14, "3 times renew must be smaller than silence_term."),
         ("alive_limit", 41, "alive_limit (41 s) must be smaller than silence_term (40 s)."),
         ("kill_grace", 11, "silence_term and kill_grace together"),
-        ("cancel_force", 15, "cancel_force must leave a runner time"),
+        ("cancel_force", 15, "cancel_force must be longer than kill_grace and renew together"),
         ("offline", 30, "offline must be longer than 3 times renew."),
-        ("sweep", 0, "sweep is 0."),
+        ("sweep", 0, "sweep is 0; it must be above 0."),
     ],
 )
 def test_times_that_break_the_promise_are_errors(
@@ -57,7 +57,7 @@ def test_a_site_with_a_database_of_its_own_is_told_to_share_its_secrets(
     settings.CONVEYOR_KEYS_GIVEN = True
     settings.CONVEYOR_SECRET_KEY_GIVEN = False
     (found,) = check_shared()
-    assert "CONVEYOR_SECRET_KEY is not set" in found.msg
+    assert "CONVEYOR_SECRET_KEY is not." in found.msg
     settings.CONVEYOR_SECRET_KEY_GIVEN = True
     assert check_shared() == []
     settings.CONVEYOR_EMBEDDED = True

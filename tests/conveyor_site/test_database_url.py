@@ -32,7 +32,7 @@ def test_options_of_the_driver_are_numbers_and_others_stay_text() -> None:
     [
         (
             f"{URL}?server_side_binding=no",
-            "server_side_binding with something that is no whole number",
+            "the option server_side_binding must be a whole number",
         ),
         ("mongodb://host/name", "use postgresql://"),
         ("conveyor", "no scheme"),

@@ -65,7 +65,7 @@ def data(folder: Path, settings: Settings) -> Iterator[Path]:
     path.mkdir(mode=0o700)
     settings.CONVEYOR_DATA_DIR = path
     yield path
-    embedded._bury_own()
+    embedded._end_own_servers()
 
 
 def place(data: Path) -> embedded.Place:
@@ -178,7 +178,7 @@ def test_a_path_too_long_for_a_socket_is_replaced_by_a_short_private_one(
         until(lambda: not is_there(deep), "the queue is dead")
         assert ensure_embedded_queue() == url
     finally:
-        embedded._bury_own()
+        embedded._end_own_servers()
         short.unlink(missing_ok=True)
         short.parent.rmdir()
 
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_hold_it_is_named(data: Path) -> None:
 
 def test_a_server_that_cannot_start_tells_why(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "_MEMORY", "much")
-    with pytest.raises(EmbeddedQueueError, match="tells why"):
+    with pytest.raises(EmbeddedQueueError, match="argument must be a memory value"):
         ensure_embedded_queue()
     monkeypatch.undo()
     assert carries_messages(ensure_embedded_queue())

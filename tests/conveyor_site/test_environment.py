@@ -17,13 +17,13 @@ def test_what_is_allowed_is_taken() -> None:
 
 @pytest.mark.parametrize("text", ["x", "0", "-1", "nan", "inf", "1e999"])
 def test_a_scale_is_a_number_above_nothing(text: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match=f"CONVEYOR_TIME_SCALE is '{text}'; it takes"):
+    with pytest.raises(ImproperlyConfigured, match=f"CONVEYOR_TIME_SCALE is '{text}'. It must"):
         checked_time_scale(text)
 
 
 @pytest.mark.parametrize("text", ["LOUD", "info", "10"])
 def test_a_level_is_one_of_those_that_are_told(text: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match=f"is '{text}'; it takes one of DEBUG, INFO, "):
+    with pytest.raises(ImproperlyConfigured, match=f"is '{text}'. It must be one of DEBUG, INFO, "):
         checked_log_level(text)
 
 

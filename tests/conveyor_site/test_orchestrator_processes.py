@@ -121,7 +121,7 @@ def test_two_of_them_look_after_one_site(start: Start, environment: dict[str, st
 
 def test_without_a_queue_it_does_everything_itself(start: Start) -> None:
     orchestrator = start(CONVEYOR_BROKER_URL=f"redis://127.0.0.1:{free_port()}/0").ready()
-    assert "The queue cannot be used yet" in orchestrator.said
+    assert "The queue cannot be reached" in orchestrator.said
     row = a_due_row()
     until(lambda: delivered(row), "the row is delivered")
     assert orchestrator.end() == 0
@@ -156,7 +156,8 @@ def test_a_taken_port_is_a_sentence(start: Start, environment: dict[str, str]) -
     assert done.returncode == 1
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in done.stderr
     assert (
-        "Stop what listens there, or choose another address with --host and --port" in done.stderr
+        "Stop the program that listens there, or choose another address with --host and --port"
+        in done.stderr
     )
     assert "Traceback" not in done.stderr
 
@@ -175,7 +176,7 @@ def test_an_impossible_host_is_a_sentence(environment: dict[str, str], host: str
 def test_an_impossible_port_is_a_sentence(environment: dict[str, str], port: str) -> None:
     done = manage("orchestrator", "--port", port, environment=environment)
     assert done.returncode == 2
-    assert f"'{port}' is no port; use 0 to 65535." in done.stderr
+    assert f"'{port}' is not a port. Use 0 to 65535." in done.stderr
 
 
 def test_a_database_that_is_down_is_a_sentence(environment: dict[str, str]) -> None:
@@ -202,7 +203,7 @@ def test_unknown_task_leaves_no_result(start: Start, queue_server: QueueServer) 
     anybody.conf.broker_transport_options = options_of_site(queue_server.url)
     anybody.send_task("no.such.task", queue=SYSTEM_QUEUE, ignore_result=False)
     anybody.close()
-    until(lambda: "a message for an unknown task" in orchestrator.said, "the message is dropped")
+    until(lambda: "A message for an unknown task" in orchestrator.said, "the message is dropped")
     row = a_due_row()
     until(lambda: delivered(row), "a row is delivered after it")
     assert not TaskResult.objects.filter(task_name="no.such.task").exists()

@@ -165,7 +165,7 @@ def test_a_dead_queue_fails_no_commit_and_loses_no_hint(
     row = OutboxRow.objects.first()
     assert row is not None
     assert (row.tries, row.claimed_until) == (1, None)
-    assert row.error == "The queue did not take it."
+    assert row.error == "The queue did not accept the message."
     assert 0 < seconds_until_due(row) <= 1
 
     settings.CONVEYOR_BROKER_URL = queue_server.url

@@ -18,7 +18,7 @@ from conveyor_site.database_url import database_from_url
 from tests.conveyor_site.living import manage
 
 PASSWORDS = st.text(string.ascii_letters + string.digits + string.punctuation, min_size=1)
-SENTENCE = "cannot be read as a URL. Write / # ? [ ] @ % ; of a password as %2F %23"
+SENTENCE = "is not a valid URL. In a password, write / # ? [ ] @ % ; as %2F %23"
 
 
 def database_password(written: str) -> str:

@@ -12,12 +12,17 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
-from conveyor_site.data_folder import data_folder, database_file, sentence_of, told
+from conveyor_site.data_folder import (
+    as_configuration_error,
+    data_folder,
+    database_file,
+    sentence_of,
+)
 from conveyor_site.database_url import database_from_url
 from products.database_trouble import database_sentence
 from tests.conveyor_site.living import environment_of, manage
 
-ANOTHER = "Mend that, or set CONVEYOR_DATA_DIR to a place where this user may write."
+ANOTHER = "Correct this, or set CONVEYOR_DATA_DIR to a path where this user may write."
 
 
 def a_file(data: Path) -> None:
@@ -80,7 +85,7 @@ def test_a_command_tells_the_path_the_state_and_the_way_out(
     ],
 )
 def test_what_the_system_refuses_is_a_sentence(number: int, sentence: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match=sentence), told(Path("/data")):
+    with pytest.raises(ImproperlyConfigured, match=sentence), as_configuration_error(Path("/data")):
         raise OSError(number, os.strerror(number), "/data/x")
 
 
@@ -101,7 +106,7 @@ def test_what_is_there_and_good_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_database_that_a_url_names_is_told_by_that(tmp_path: Path) -> None:
-    with pytest.raises(ImproperlyConfigured, match="or set CONVEYOR_DATABASE_URL to a place"):
+    with pytest.raises(ImproperlyConfigured, match="or set CONVEYOR_DATABASE_URL to a path"):
         database_from_url(f"sqlite://{tmp_path}")
 
 
@@ -109,7 +114,7 @@ def test_a_database_that_a_url_names_is_told_by_that(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pragma", "sentence"),
     [
-        ("query_only = 1", "it cannot be written to. See that its folder is there"),
+        ("query_only = 1", "it cannot be written to. Check that its folder exists"),
         ("max_page_count = 1", "the disk is full. Free some space there and try again."),
     ],
 )

@@ -174,7 +174,7 @@ def test_a_site_shows_a_merge_and_stays_until_it_is_interrupted(
     demonstration: Demonstration,
 ) -> None:
     process = demonstration.start("demo_site")
-    demonstration.says("Ctrl-C ends everything.")
+    demonstration.says("Ctrl-C ends the site.")
     said = demonstration.said
     assert "└──▶ environment.deploy #1  succeeded" in said
     assert re.search(r"password {7}\S{16} ", said)
@@ -184,7 +184,7 @@ def test_a_site_shows_a_merge_and_stays_until_it_is_interrupted(
     assert page.status == 200
     second = demonstration.run("demo_site")
     assert second.returncode == 1
-    assert f"already at {address[1]}" in second.stderr
+    assert f" at {address[1]}, as process" in second.stderr
     do_as_told(said)
     until(
         lambda: ("Buenos dias, Conveyor!",) in demonstration.outputs("GREETING"),
@@ -211,7 +211,7 @@ def test_a_later_start_makes_nothing_anew_and_dies_with_all_that_it_started(
     assert demonstration.left_by_the_runner() == []
 
     process = demonstration.start("demo_site")
-    demonstration.says("Ctrl-C ends everything.")
+    demonstration.says("Ctrl-C ends the site.")
     assert "the administrator that was made on the first start" in demonstration.said
     assert "A change was merged" not in demonstration.said
     below = descendants(process.pid)
@@ -245,7 +245,7 @@ def test_job_of_a_stopped_site_has_a_true_reason(
     demonstration: Demonstration, orders: int, reason: str
 ) -> None:
     process = demonstration.start("demo_site")
-    demonstration.says("Ctrl-C ends everything. Running jobs then have 60 s to end.")
+    demonstration.says("Ctrl-C ends the site. Running jobs then have 60 s to end.")
     address = re.search(r"Conveyor is ready: {2}(\S+)", demonstration.said)
     assert address is not None
     file = demonstration.folder / ".conveyor.yml"
@@ -262,7 +262,7 @@ def test_job_of_a_stopped_site_has_a_true_reason(
         demonstration.runner_says("Told to end while draining")
 
     assert process.wait(PATIENCE_S) == 0
-    assert "Jobs that run: 1. They have 60 s to end, then they are ended." in demonstration.said
+    assert "Running jobs: 1. They have 60 s to end, then they are stopped." in demonstration.said
     state, message = demonstration.end_of("stubborn")
     assert state == "errored"
     assert reason in message

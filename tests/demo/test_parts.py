@@ -32,8 +32,8 @@ def test_what_does_not_come_to_pass_is_named(tmp_path: Path) -> None:
     with parts_in(tmp_path) as parts:
         parts.start("runner", "shell", "-v", "0", "-c", SLEEP)
 
-        with pytest.raises(NotInTimeError, match="and has not happened: pigs fly"):
-            parts.wait_for(lambda: False, "pigs fly", patience_s=0.01)
+        with pytest.raises(NotInTimeError, match=r"did not happen within 0\.01 s: pigs fly"):
+            parts.wait_for(lambda: False, "pigs fly", limit_s=0.01)
 
 
 def test_parts_end_with_the_block_and_write_into_their_logs(tmp_path: Path) -> None:

@@ -169,8 +169,8 @@ def test_rotation_seals_again_with_the_newest_key_and_says_how_many(settings: An
     settings.CONVEYOR_KEYS = f"k2:{a_key('b')},k1:{a_key('a')}"
     said = io.StringIO()
     call_command("rotate_keys", stdout=said)
-    assert "Re-sealed 2 credentials with the key k2" in said.getvalue()
-    assert "Not needed any more in CONVEYOR_KEYS: k1." in said.getvalue()
+    assert "Encrypted 2 credentials with the key k2" in said.getvalue()
+    assert "No longer needed in CONVEYOR_KEYS: k1." in said.getvalue()
     settings.CONVEYOR_KEYS = f"k2:{a_key('b')}"
     assert {each.value for each in open_for_job(product, ["one", "two"])} == {VALUE}
     assert rotate_credentials() == 0
@@ -194,7 +194,7 @@ def test_keys_that_open_nothing_are_not_said_to_be_well(settings: Any, keys: str
     said = io.StringIO()
     with pytest.raises(CommandError, match="1 of 1 credentials cannot be opened"):
         call_command("rotate_keys", stdout=said)
-    assert "Re-sealed 0 credentials" in said.getvalue()
+    assert "Encrypted 0 credentials" in said.getvalue()
     assert Credential.objects.get().sealed == sealed
 
 

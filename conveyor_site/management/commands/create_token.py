@@ -1,4 +1,4 @@
-"""``manage.py create_token USER``: makes an API token and prints it, once."""
+"""``manage.py create_token USER``: make an API token and print it once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIFE = f"Days until the token expires, 1 to {MAX_DAYS}. Default: %(default)s."
 
 
 class Command(BaseCommand):
-    """Makes an API token for a user; only the token goes to standard output."""
+    """Makes an API token for a user; standard output has the token only."""
 
     help = "Make an API token for a user and print it. It cannot be shown again."
 
@@ -50,7 +50,10 @@ class Command(BaseCommand):
         products = list(Product.objects.filter(name__in=options["product"]))
         missing = set(options["product"]) - {product.name for product in products}
         if missing:
-            raise CommandError(f"There is no product {', '.join(sorted(missing))}.")
+            raise CommandError(
+                f"There is no product {', '.join(sorted(missing))}. Check the name in the list of "
+                "products."
+            )
         _refuse_unseen(user, products)
         try:
             issued = issue_token(

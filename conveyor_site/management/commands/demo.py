@@ -15,12 +15,12 @@ _INTERRUPTED = 130
 
 
 class Command(BaseCommand):
-    """Shows the chain in a site of its own that leaves nothing behind."""
+    """Shows the chain in a temporary site, which it removes."""
 
     help = (
-        "Show one merge travelling through three products: start a site in a temporary folder, "
-        "merge by plain git, follow the logs, print what ran with the values passed, and remove "
-        "everything. Exit code: 0 only if all succeeded."
+        "Show how one merge starts belts of three products: start a site in a temporary folder, "
+        "merge with git, print the logs, print the runs with their inputs and outputs, and remove "
+        "the site. Exit code: 0 all jobs succeeded, 1 not all did, 130 Ctrl-C ended it."
     )
     requires_system_checks = []
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--here",
             action="store_true",
-            help="Use the folder CONVEYOR_DATA_DIR, which should be new, and keep it.",
+            help="Use the folder CONVEYOR_DATA_DIR, which must be new, and keep the site there.",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         except ConveyorError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            self.stderr.write("Interrupted before the end.")
+            self.stderr.write("The demonstration was interrupted before its end.")
             sys.exit(_INTERRUPTED)
 
     def _write(self, line: str) -> None:

@@ -15,9 +15,9 @@ class Command(BaseCommand):
     """Runs until interrupted."""
 
     help = (
-        "Run a whole site on this machine: embedded database and queue, an administrator, three "
+        "Run a complete site on this machine: embedded database and queue, an administrator, three "
         "example products with git repositories, an orchestrator and a runner. Ctrl-C ends it. "
-        "Exit code: 0 ended as asked, 1 could not run."
+        "Exit code: 0 it ended after Ctrl-C, 1 it could not run."
     )
     requires_system_checks = []
 
@@ -27,11 +27,11 @@ class Command(BaseCommand):
             "--port",
             type=port_number,
             default=None,
-            help="Default: that of the last start, else 8000, else any free one.",
+            help="Port of the pages. Default: that of the last start, else 8000, else a free one.",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Run; what is in the way becomes a sentence."""
+        """Run the site; raise CommandError with the reason if that fails."""
         try:
             run_site(self._write, options["port"])
         except ConveyorError as error:

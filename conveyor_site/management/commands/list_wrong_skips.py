@@ -1,4 +1,4 @@
-"""``manage.py list_wrong_skips``: names belt runs that ended with wrongly skipped jobs."""
+"""``manage.py list_wrong_skips``: list belt runs that ended with wrongly skipped jobs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ class Command(BaseCommand):
     """Lists the runs on standard output, one a line; changes nothing."""
 
     help = (
-        "List finished belt runs in which jobs were skipped although nothing that they need went "
-        "wrong. Early versions ended runs like this; see CHANGELOG.md. Changes nothing."
+        "List finished belt runs in which jobs were skipped although no job that they need had "
+        "failed. Early versions ended runs like this; see CHANGELOG.md. This command changes "
+        "nothing."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

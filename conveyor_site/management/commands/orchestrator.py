@@ -1,4 +1,4 @@
-"""``manage.py orchestrator``: the site's server."""
+"""``manage.py orchestrator``: serve pages and API, and perform the duties of a site."""
 
 from __future__ import annotations
 
@@ -26,28 +26,32 @@ from runners.process import guard
 from runners.process.links import Link
 from runners.site_mark import options_of_site
 
-_PATIENCE_S = 1
+_CONNECT_S = 1
 
 
 class Command(BaseCommand):
     """Serves until SIGTERM, SIGINT or Ctrl-C."""
 
     help = (
-        "Serve pages, API and admin, start what events and schedules trigger, and look after the "
-        "engine. Any number may run beside one another. SIGTERM or Ctrl-C ends it. Exit code: 0 "
-        "ended, 1 could not start."
+        "Serve pages, API and admin, start belts for events and schedules, and perform periodic "
+        "duties. Any number of orchestrators can run side by side. SIGTERM or Ctrl-C ends one. "
+        "Exit code: 0 it ended, 1 it could not start."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options; all have defaults."""
-        parser.add_argument("--host", default="127.0.0.1", help="Default: %(default)s.")
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="Address to listen on. Default: %(default)s."
+        )
         parser.add_argument(
             "--port",
             type=port_number,
             default=8000,
-            help="0 is any free one. Default: %(default)s.",
+            help="Port to listen on; 0 is any free port. Default: %(default)s.",
         )
-        parser.add_argument("--no-web", action="store_true", help="Serve no pages, only duties.")
+        parser.add_argument(
+            "--no-web", action="store_true", help="Perform duties only, serve no pages."
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run; ends the process with its exit code."""
@@ -67,38 +71,38 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         finally:
             connections.close_all()
-        self._look_at_queue()
+        self._check_queue()
         self.stdout.flush()
         sys.exit(Orchestrator(works).run())
 
-    def _look_at_queue(self) -> None:
-        """Start the embedded queue, for as long as this process lives, or say what is wrong."""
+    def _check_queue(self) -> None:
+        """Start the embedded queue for the life of this process; print why if that fails."""
         try:
             url = broker_url()
             preload(url)
             options = options_of_site(url)
-            with Connection(url, connect_timeout=_PATIENCE_S, transport_options=options) as queue:
-                queue.ensure_connection(max_retries=0, timeout=_PATIENCE_S)
+            with Connection(url, connect_timeout=_CONNECT_S, transport_options=options) as queue:
+                queue.ensure_connection(max_retries=0, timeout=_CONNECT_S)
         except Exception as error:
-            # Each transport has errors of its own; whatever it is, work is found without a queue.
+            # Each transport has errors of its own. Duties find the work without a queue.
             self.stderr.write(
-                f"The queue cannot be used yet: {error}. Jobs start with some seconds of delay "
-                "until it can."
+                f"The queue cannot be reached: {error}. Until it can be reached, jobs start some "
+                "seconds later. Check CONVEYOR_BROKER_URL and the queue server."
             )
         finally:
-            # Children that are forked now share none.
+            # Children that are forked now must not share a connection.
             connections.close_all()
 
 
 def _not_ready(error: NotReadyError) -> str:
-    """Return what to tell an operator, who may know what the database said."""
+    """Return the sentence for an operator, who may see the database's own message."""
     cause = error.__cause__
-    told = database_sentence(cause) if isinstance(cause, DatabaseError) else None
-    return told or f"{error} {error.detail}".strip()
+    sentence = database_sentence(cause) if isinstance(cause, DatabaseError) else None
+    return sentence or f"{error} {error.detail}".strip()
 
 
 def run_reconciler(_link: Link) -> int:
-    """Do duties until told to end; return the exit code of the process."""
+    """Perform duties until SIGTERM; return the exit code of the process."""
     reconciler = Reconciler()
     signal.signal(signal.SIGTERM, lambda *_: reconciler.stop())
     return reconciler.run()

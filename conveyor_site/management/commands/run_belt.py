@@ -1,4 +1,4 @@
-"""``manage.py run_belt``: start a belt from a terminal, and follow it there."""
+"""``manage.py run_belt``: start a belt from a terminal and follow its run."""
 
 from __future__ import annotations
 
@@ -30,27 +30,29 @@ NOT_SUCCEEDED = 1
 INTERRUPTED = 130
 
 _NO_QUEUE = (
-    "The queue takes no message ({error}), so jobs start up to {poll:g} seconds later: runners "
-    "look for them by themselves."
+    "The queue accepts no message ({error}). Jobs start up to {poll:g} seconds later, when runners "
+    "poll for them."
 )
 _UNSERVED = "No runner serves queue {}, so jobs wait. Start one: manage.py runner --queues {}"
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
 
 
 class Command(BaseCommand):
-    """Starts a belt on the server's queues."""
+    """Starts a belt, and follows the run if asked."""
 
     help = (
-        "Start a belt. Exit code: without --follow 0 when it was started; with it 0 only if all "
-        "succeeded, 1 if not, 130 when following was ended by Ctrl-C. 1 when it was not started."
+        "Start a belt. Exit code without --follow: 0 the run was started, 1 it was not. With "
+        "--follow: 0 all jobs succeeded, 1 not all did, 130 Ctrl-C ended the following."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the belt and the options."""
-        parser.add_argument("belt", metavar="PRODUCT.BELT", help="Such as web-service.release.")
         parser.add_argument(
-            "--ref", default=None, help="Branch, tag or commit; default: the default branch."
+            "belt", metavar="PRODUCT.BELT", help="Belt to start, such as web-service.release."
+        )
+        parser.add_argument(
+            "--ref", default=None, help="Branch, tag or commit. Default: the default branch."
         )
         parser.add_argument(
             "-i",
@@ -59,18 +61,16 @@ class Command(BaseCommand):
             default=[],
             type=parameter,
             metavar="NAME=VALUE",
-            help="A variable of every job; may be repeated, once for each name.",
+            help="Set a variable in every job. Can be repeated, once for each name.",
         )
         parser.add_argument("--follow", action="store_true", help="Print the logs until the end.")
-        parser.add_argument(
-            "--chain", action="store_true", help="Follow what it starts downstream as well."
-        )
+        parser.add_argument("--chain", action="store_true", help="Follow downstream runs as well.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Start it; ends the process with any exit code but 0."""
+        """Start the belt; end the process if the exit code is not 0."""
         ref, parameters = ref_named(options["ref"]), each_once(options["input"])
         try:
-            with _told_of_queue(self.stderr.write):
+            with _queue_errors_as_text(self.stderr.write):
                 run = start_belt_run(
                     belt_named(options["belt"]),
                     ref=ref,
@@ -85,7 +85,7 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _accompany(self, run: BeltRun, *, follows: bool, chain: bool) -> int:
-        """Tell of the run, to its end where it is followed; return the exit code."""
+        """Print the run, to its end if it is followed; return the exit code."""
         try:
             self._say(f"{run} was started: {_address(run)}")
             unserved = [each for each in _queues(run) if each not in served_queues()]
@@ -93,7 +93,7 @@ class Command(BaseCommand):
                 self._say(_UNSERVED.format(", ".join(unserved), ",".join(unserved)))
             return self._follow(run, chain=chain) if follows else 0
         except KeyboardInterrupt:
-            self._say(f"\nNo longer followed; {run} goes on. Cancel it there: {_address(run)}")
+            self._say(f"\nFollowing ended. {run} continues. To cancel it, open {_address(run)}")
             return INTERRUPTED
         except BeltRun.DoesNotExist as error:
             raise CommandError(f"{run} was removed while it was followed.") from error
@@ -120,7 +120,7 @@ def parameter(text: str) -> tuple[str, str]:
 
 
 def ref_named(text: str | None) -> str:
-    """Return the ref, empty where none is asked for. Raises CommandError for an empty name."""
+    """Return the ref, empty if none is given. Raises CommandError for an empty name."""
     if text is not None and not text.strip():
         raise CommandError(
             "--ref is empty. Name a branch, a tag or a commit, or leave --ref out for the default "
@@ -130,7 +130,7 @@ def ref_named(text: str | None) -> str:
 
 
 def each_once(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return values by name. Raises CommandError for a name that is given more than once."""
+    """Return values by name. Raises CommandError for a repeated name."""
     values: dict[str, str] = {}
     for name, value in parameters:
         if name in values:
@@ -140,7 +140,7 @@ def each_once(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def belt_named(text: str) -> Belt:
-    """Return the belt of that name, PRODUCT.BELT. Raises CommandError with what is near."""
+    """Return the belt PRODUCT.BELT. Raises CommandError with similar names."""
     product, _, name = text.partition(".")
     belt: Belt | None = None
     if unstorable(text) is None:
@@ -179,10 +179,10 @@ def _with_problems(error: ConveyorError) -> str:
 
 
 @contextmanager
-def _told_of_queue(say: Callable[[str], object]) -> Iterator[None]:
-    """Say in a sentence what would be a line of a log: that the queue took no message."""
+def _queue_errors_as_text(say: Callable[[str], object]) -> Iterator[None]:
+    """Print a sentence instead of the log line about a queue that accepts no message."""
 
-    def tell(record: logging.LogRecord) -> bool:
+    def show(record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
         error = str(record.args[0] if isinstance(record.args, tuple) and record.args else "")
@@ -191,15 +191,15 @@ def _told_of_queue(say: Callable[[str], object]) -> Iterator[None]:
         return False
 
     publisher = logging.getLogger(publish_hints.__module__)
-    publisher.addFilter(tell)
+    publisher.addFilter(show)
     try:
         yield
     finally:
-        publisher.removeFilter(tell)
+        publisher.removeFilter(show)
 
 
 def _coloured(say: Any) -> Any:
-    """Return a writer that gives each job's name, before the lines of its log, a colour."""
+    """Return a writer that colours the name of the job before each line of its log."""
     styles: dict[str, Any] = {}
 
     def write(line: str) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py rotate_keys``: seal all credentials with the newest key of CONVEYOR_KEYS."""
+"""``manage.py rotate_keys``: encrypt all credentials with the newest key of CONVEYOR_KEYS."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from products.keys import key_ring
 
 
 class Command(BaseCommand):
-    """Rotates the keys of credentials."""
+    """Encrypts credentials with the newest key, and names the keys that are no longer needed."""
 
     help = (
-        "Seal all credentials with the newest key, the first of CONVEYOR_KEYS. Put a new key in "
-        "front, restart everything, run this, then take the old keys away. Jobs may start "
-        "meanwhile; what was interrupted is finished by running it again. Exit code: 0, or 1 with "
-        "the names of credentials that none of the keys opens, when all others are done."
+        "Encrypt all credentials with the newest key, the first of CONVEYOR_KEYS. To change the "
+        "key: add a new key in front, restart all processes, run this command, remove the old "
+        "keys. Jobs may start while it runs. If it was interrupted, run it again. Exit code: 0 all "
+        "done, 1 no key opens some credentials, which it names; all others are done."
     )
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Re-seal, and say how many, what cannot be opened and which keys are not needed."""
+        """Encrypt; print the number of credentials and the keys that are no longer needed."""
         try:
             self._rotate()
             try_credentials()
@@ -33,7 +33,7 @@ class Command(BaseCommand):
     def _rotate(self) -> None:
         keys = key_ring()
         done = rotate_credentials()
-        self.stdout.write(f"Re-sealed {done} credentials with the key {keys.newest}.")
+        self.stdout.write(f"Encrypted {done} credentials with the key {keys.newest}.")
         idle = sorted(keys.keys.keys() - keys_in_use() - {keys.newest})
         if idle:
-            self.stdout.write(f"Not needed any more in CONVEYOR_KEYS: {', '.join(idle)}.")
+            self.stdout.write(f"No longer needed in CONVEYOR_KEYS: {', '.join(idle)}.")

@@ -37,7 +37,7 @@ ROWS = {
     "Remotes": 'test -z "$(git remote)" && echo held',
     "Submodules, Git LFS": "test ! -e module && echo held",
     "Outputs": 'A=1; echo B=2 >> "$CONVEYOR_OUTPUT"; echo held',
-    "Time-out": "trap 'echo held; exit' TERM; sleep 60 & wait",
+    "Time limit": "trap 'echo held; exit' TERM; sleep 60 & wait",
     "Afterwards": "touch left; sleep 60 >/dev/null 2>&1 & echo held",
 }
 
@@ -70,9 +70,9 @@ def test_promise_holds(lab_of_each_level: Lab, checkout: Checkout, subject: str)
         checkout=checkout,
         facts={"TAG": "v1"},
         outputs=(OutputWord("A"), OutputWord("B")) if subject == "Outputs" else (),
-        timeout_s=2.0 if subject == "Time-out" else 30.0,
+        timeout_s=2.0 if subject == "Time limit" else 30.0,
     )
     assert lab.reporter.text("stdout") == "held\n"
-    assert result.reason == ("timed-out" if subject == "Time-out" else "")
+    assert result.reason == ("timed-out" if subject == "Time limit" else "")
     assert dict(result.outputs) == ({"A": "1", "B": "2"} if subject == "Outputs" else {})
     assert sorted(lab.work_dir.iterdir()) == before
