@@ -202,7 +202,7 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
         if not is_mine:
             return 0
         _remember(source, found, seen, written)
-        news = _moved_since_import(source, found) if is_first else written
+        news = _moved_since_import(source, found, seen) if is_first else written
         events = _make_events(source, found, seen, news)
         write_outbox([*_imports(source, found), *_starts(source, events)])
     if events:
@@ -210,10 +210,17 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
     return len(events)
 
 
-def _moved_since_import(source: Source, found: RemoteRefs) -> list[str]:
-    """Return the default branch if it is elsewhere than when its file was imported."""
+def _moved_since_import(
+    source: Source, found: RemoteRefs, seen: Mapping[str, SeenRef]
+) -> list[str]:
+    """Return the default branch if it is elsewhere than when its file was imported.
+
+    A restored product was polled before: what changed while it was archived makes no events.
+    """
     imported, head = source.head_commit, found.head_commit
-    return [_HEADS + found.default_branch] if imported and head not in ("", imported) else []
+    if seen or not imported or head in ("", imported):
+        return []
+    return [_HEADS + found.default_branch]
 
 
 def _changed(found: RemoteRefs, seen: Mapping[str, SeenRef]) -> list[str]:
