@@ -82,4 +82,4 @@ def look_at_once(source: Source) -> None:
     """Have the next look be due, and one that is going on write nothing; the caller stores it."""
     source.due_at = Now()
     source.claimed_until = None
-    source.error = ""
+    source.error = source.warning = ""

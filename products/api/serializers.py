@@ -15,7 +15,16 @@ class SourceSerializer(serializers.ModelSerializer[Source]):
 
     class Meta:
         model = Source
-        fields = ["url", "path", "poll", "default_branch", "head_commit", "polled_at", "error"]
+        fields = [
+            "url",
+            "path",
+            "poll",
+            "default_branch",
+            "head_commit",
+            "polled_at",
+            "error",
+            "warning",
+        ]
         read_only_fields = fields
 
 

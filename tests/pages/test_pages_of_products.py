@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from belts.commit_files import store_commit_file
 from belts.spec import parse_belt_text
@@ -15,14 +16,28 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 BROKEN = b"product: small\nbelst:\n  - <b>name</b>: build\n"
 
 
+def boss() -> Client:
+    client = Client()
+    client.force_login(builders.a_user("boss", staff=True))
+    return client
+
+
+def test_refs_that_polling_passed_over_are_shown() -> None:
+    product = builders.a_product()
+    source = builders.a_source(product=product, warning="Nothing starts for heads/long.")
+    shown = [product.get_absolute_url(), reverse("admin:products_source_changelist")]
+    shown += [reverse("admin:products_source_change", args=[source.pk])]
+    client = boss()
+    for address in shown:
+        assert "Nothing starts for heads/long." in client.get(address).content.decode()
+
+
 def test_a_broken_file_is_shown_with_the_offending_lines() -> None:
     product = builders.a_product("small", managed_by=Product.Manager.FILE)
     problems = parse_belt_text(BROKEN).problems
     store_commit_file(product, "a" * 40, data=BROKEN, problems=problems, definition=None)
-    client = Client()
-    client.force_login(builders.a_user("boss", staff=True))
 
-    page = client.get(product.get_absolute_url()).content.decode()
+    page = boss().get(product.get_absolute_url()).content.decode()
 
     assert "The last good definition stays in use" in page
     assert "line 2:1:" in page
