@@ -37,8 +37,9 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     ),
     (
         _REFUSED,
-        "it lets nobody in without a credential that it knows. Give the source one of kind git "
-        "for https, of kind ssh-key for ssh, and see that it may read this repository.",
+        "it lets nobody in without a credential that it knows. Give the source one that may read "
+        "this repository, of kind git for https or of kind ssh-key for ssh: in the admin under "
+        "Sources, or with import_conveyor_yml --credential NAME.",
     ),
     (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -48,7 +49,8 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     (
         _NOT_THERE,
         "there is no repository at this address, or none that may be seen from here. Check the "
-        "address, and give the source a credential if it is private.",
+        "address. If the repository is private, give the source a credential: in the admin under "
+        "Sources, or with import_conveyor_yml --credential NAME.",
     ),
     (
         r"Could not resolve|Name or service not known|Temporary failure in name resolution",
