@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from belts.commit_files import store_commit_file
 from belts.spec import parse_belt_text
-from products.models import Product
+from products.models import Configuration, Product
+from products.polling import poll_source
 from tests import builders
+from tests.products.repositories import Repository
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -30,6 +35,36 @@ def test_refs_that_polling_passed_over_are_shown() -> None:
     client = boss()
     for address in shown:
         assert "Nothing starts for heads/long." in client.get(address).content.decode()
+
+
+def test_pushes_between_polls_are_one_event_with_both_ends(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings.CONVEYOR_DATA_DIR = tmp_path / "data"
+    Configuration.objects.create(allow_local_sources=True)
+    repository = Repository(tmp_path / "repository")
+    old = repository.commit("one")
+    source = builders.a_source(url=repository.url, default_branch="")
+    poll_source(source.pk)
+    new = [repository.commit(text) for text in ("two", "three", "four")][-1]
+
+    assert poll_source(source.pk) == 1
+
+    client = boss()
+    page = client.get(source.product.get_absolute_url()).content.decode()
+    assert f'<code title="{new}">{new[:10]}</code>' in page
+    assert f'on main, which was at <code title="{old}">{old[:10]}</code>.' in page
+    [event] = client.get("/api/v1/events/").json()["results"]
+    assert (event["before"], event["commit"]) == (old, new)
+
+
+def test_new_branch_was_nowhere_before() -> None:
+    product = builders.a_product()
+    builders.an_event(product)
+    client = boss()
+    assert "which was at" not in client.get(product.get_absolute_url()).content.decode()
+    [event] = client.get("/api/v1/events/").json()["results"]
+    assert event["before"] == ""
 
 
 def test_a_broken_file_is_shown_with_the_offending_lines() -> None:
