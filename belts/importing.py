@@ -33,6 +33,7 @@ from products.git.errors import (
     FileMissingError,
     FileTooLargeError,
     RepositoryTooLargeError,
+    ShallowRepositoryError,
 )
 from products.git.files import read_belt_file
 from products.git.urls import same_host
@@ -305,7 +306,7 @@ def _read_commit(
     except (FileMissingError, FileTooLargeError, CommitRefusedError) as error:
         hint = "Mend it with another commit, or detach the product to manage it in the admin."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
-    except RepositoryTooLargeError as error:
+    except (RepositoryTooLargeError, ShallowRepositoryError) as error:
         hint = "Then import the file again, or push another commit."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
     parsed = parse_isolated(data)

@@ -11,7 +11,7 @@ from belts.spec.names import quoted
 from products.credentials import credential_named
 from products.git.blobs import read_file
 from products.git.checkouts import Checkout, open_checkout, read_plain_file
-from products.git.commands import GitFailedError, run_git
+from products.git.commands import GitFailedError, OutputTooLongError, run_git
 from products.git.errors import FileMissingError, FileTooLargeError, RefMissingError
 from products.git.files import read_belt_file
 from products.git.remote import resolve_ref
@@ -141,7 +141,10 @@ def _is_pushed(checkout: Checkout, commit: str) -> bool:
     if not commit:
         return False
     held = ["for-each-ref", "--count=1", "--format=held", f"--contains={commit}", "refs/remotes"]
-    return bool(run_git(held, cwd=checkout.root).strip())
+    try:
+        return bool(run_git(held, cwd=checkout.root).strip())
+    except GitFailedError:
+        return False  # of a damaged checkout
 
 
 def _commit_in(checkout: Checkout, ref: str) -> str:
@@ -156,9 +159,11 @@ def _commit_in(checkout: Checkout, ref: str) -> str:
 
 
 def _names_in(checkout: Checkout) -> list[str]:
-    listed = run_git(
-        ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"], cwd=checkout.root
-    )
+    wanted = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"]
+    try:
+        listed = run_git(wanted, cwd=checkout.root)
+    except (GitFailedError, OutputTooLongError):
+        return []
     return listed.decode("utf-8", errors="replace").split()
 
 

@@ -90,7 +90,7 @@ def ask_refs(url: str, credential: OpenedCredential | None) -> RemoteRefs:
             raise unreachable(url, error, timeout_s=LIST_TIMEOUT_S) from error
         except OutputTooLongError as error:
             raise SourceUnreachableError(
-                shown(url), "it has more branches and tags than can be looked at."
+                shown(url), "its list of branches and tags is longer than 64 MiB. Remove some."
             ) from error
     return _refs_of(listed.decode("utf-8", errors="surrogateescape"))
 
@@ -107,6 +107,8 @@ def _refs_of(text: str) -> RemoteRefs:
         if match is None:
             continue
         ref = match["ref"].removesuffix(_PEELED)
+        if not match["commit"].strip("0"):
+            continue  # a broken ref, which leads nowhere
         if ref == "HEAD":
             head = match["commit"]
         elif ref.startswith((_HEADS, _TAGS)) and not _can_be_stored(ref):
