@@ -10,6 +10,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from belts.commit_files import store_commit_file
+from belts.models import CommitFile
 from belts.spec import parse_belt_text
 from products.models import Configuration, Product
 from products.polling import poll_source
@@ -65,6 +66,64 @@ def test_new_branch_was_nowhere_before() -> None:
     assert "which was at" not in client.get(product.get_absolute_url()).content.decode()
     [event] = client.get("/api/v1/events/").json()["results"]
     assert event["before"] == ""
+
+
+def broken_file(product: Product, commit: str, *, on_default_branch: bool) -> CommitFile:
+    problems = parse_belt_text(BROKEN).problems
+    return store_commit_file(
+        product,
+        commit,
+        data=BROKEN,
+        problems=problems,
+        definition=None,
+        on_default_branch=on_default_branch,
+    )
+
+
+def test_broken_file_of_the_default_branch_is_marked_everywhere() -> None:
+    product = builders.a_product("small", managed_by=Product.Manager.FILE)
+    definition = builders.a_definition(product, current=True)
+    builders.a_commit_file(product, definition=definition, on_default_branch=True)
+    broken_file(product, "a" * 40, on_default_branch=True)
+    link = f'href="{product.get_absolute_url()}#problems"'
+    client = boss()
+    home, products = client.get("/").content.decode(), client.get("/products/").content.decode()
+    assert f"The belt file of <a {link}>small</a> at <code>aaaaaaaaaa</code> has errors." in home
+    assert f'<a class="tag trouble" {link}>belt file broken</a>' in products
+    assert 'id="problems"' in client.get(product.get_absolute_url()).content.decode()
+
+    builders.a_commit_file(product, definition=definition, on_default_branch=True)
+    for address in ("/", "/products/"):
+        assert "belt file broken" not in client.get(address).content.decode()
+
+
+def test_broken_file_of_a_branch_marks_its_event_with_the_problems() -> None:
+    product = builders.a_product("small", managed_by=Product.Manager.FILE)
+    good, bad = builders.an_event(product), builders.an_event(product)
+    definition = builders.a_definition(product)
+    builders.a_commit_file(product, commit=good.commit, definition=definition)
+    file = broken_file(product, bad.commit, on_default_branch=False)
+    client = boss()
+    page = client.get(product.get_absolute_url()).content.decode()
+    _, _, events = page.partition("<h2>Recent events</h2>")
+    assert events.count('<li class="broken">') == 1
+    assert f'<a class="tag trouble" href="#file-{file.pk}">belt file broken</a>' in events
+    assert f'<details id="file-{file.pk}">' in events
+    assert "Did you mean &quot;belts&quot;?" in events
+    for address in ("/", "/products/"):
+        assert "belt file broken" not in client.get(address).content.decode()
+
+
+def test_broken_files_of_others_are_hidden_from_a_member() -> None:
+    mine, other = builders.a_product("mine"), builders.a_product("other")
+    Product.objects.update(managed_by=Product.Manager.FILE)
+    broken_file(mine, "a" * 40, on_default_branch=True)
+    broken_file(other, "b" * 40, on_default_branch=True)
+    client = Client()
+    client.force_login(builders.a_member(mine, "viewer"))
+    home = client.get("/").content.decode()
+    assert "at <code>aaaaaaaaaa</code> has errors" in home
+    assert "bbbbbbbbbb" not in home
 
 
 def test_a_broken_file_is_shown_with_the_offending_lines() -> None:
