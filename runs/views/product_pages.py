@@ -9,6 +9,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from belts.commit_files import broken_at, broken_files, last_file
 from belts.models import Belt
+from belts.upstreams import Upstream, upstreams_of
 from products.models import Product
 from products.pages import Page, found, may_operate
 from runs.models import BeltRun
@@ -41,6 +42,21 @@ def belts_with_recent_runs(belts: QuerySet[Belt], *, most: int = SHOWN_RUNS) -> 
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class ShownUpstream:
+    """What starts belts of a product; of a product that the reader may not see only that."""
+
+    upstream: Upstream
+    is_visible: bool
+
+
+def _shown_upstreams(product: Product, visible: QuerySet[Product]) -> list[ShownUpstream]:
+    upstreams = upstreams_of(product)
+    products = {each.belt.product_id for each in upstreams}
+    seen = set(visible.filter(pk__in=products).values_list("pk", flat=True)) if products else set()
+    return [ShownUpstream(each, each.belt.product_id in seen) for each in upstreams]
+
+
 class ProductPage(Page):
     """Belts with their recent runs, triggers, the source and what is wrong."""
 
@@ -60,6 +76,7 @@ class ProductPage(Page):
             belts=[each for each in shown if each.belt.archived_at is None],
             archived=[each for each in shown if each.belt.archived_at is not None],
             triggers=product.triggers.all(),
+            upstreams=_shown_upstreams(product, Product.objects.visible_to(self.request.user)),
             last_file=last_file(product) if product.is_file_managed else None,
             events=events,
             broken=broken_at(product, (event.commit for event in events)),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from belts.commit_files import store_commit_file
@@ -66,6 +68,46 @@ def test_new_branch_was_nowhere_before() -> None:
     assert "which was at" not in client.get(product.get_absolute_url()).content.decode()
     [event] = client.get("/api/v1/events/").json()["results"]
     assert event["before"] == ""
+
+
+NOTHING = "Nothing starts its belts but people and programs."
+
+
+def text_of(page: bytes) -> str:
+    """Return the words of the section of triggers."""
+    section = page.decode().partition("<h2>Triggers</h2>")[2].partition("</section>")[0]
+    return " ".join(strip_tags(section).split())
+
+
+def test_downstreams_of_other_belts_are_listed_with_triggers() -> None:
+    image = builders.a_product("image")
+    web = builders.a_product("web")
+    release = builders.a_belt("release", product=web, jobs=["pack", "try-out"])
+    client = boss()
+    assert text_of(client.get(image.get_absolute_url()).content) == NOTHING
+
+    to_image = {"downstream-product": "image", "belts": "build"}
+    release.jobs.filter(name="try-out").update(downstreams=[to_image])
+    release.jobs.filter(name="pack").update(downstreams=[{**to_image, "downstream-product": "im"}])
+    both = builders.a_belt("both", product=web, downstreams=[{**to_image, "belts": ["a", "b"]}])
+    builders.a_belt("gone", product=web, downstreams=[to_image], archived_at=timezone.now())
+    page = client.get(image.get_absolute_url()).content
+
+    said = (
+        "downstream of web.both starts a, b downstream of job try-out of web.release starts build"
+    )
+    assert text_of(page) == said
+    assert f'<a href="{both.get_absolute_url()}">web.both</a>' in page.decode()
+
+
+def test_downstreams_of_hidden_products_are_not_named() -> None:
+    image = builders.a_product("image")
+    downstreams = [{"downstream-product": "image", "belts": ["build"]}]
+    builders.a_belt("release", product=builders.a_product("web"), downstreams=downstreams)
+    client = Client()
+    client.force_login(builders.a_member(image, "viewer"))
+    page = client.get(image.get_absolute_url()).content
+    assert text_of(page) == "downstream of a product that you may not see starts build"
 
 
 def broken_file(product: Product, commit: str, *, on_default_branch: bool) -> CommitFile:
