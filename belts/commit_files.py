@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from belts.models import CommitFile, Definition
 from belts.spec.names import quoted
@@ -50,6 +52,29 @@ def last_file(product: Product) -> CommitFile | None:
     """Return the file that was read last on the default branch, or else anywhere; without text."""
     files = CommitFile.objects.filter(product=product).defer("text").order_by("-id")
     return files.filter(on_default_branch=True).first() or files.first()
+
+
+def broken_files(products: Iterable[Product] | QuerySet[Product]) -> QuerySet[CommitFile]:
+    """Return the files that are broken at the head of the default branch, without text.
+
+    Only of products that are managed by their file; at most one for each.
+    """
+    newer = CommitFile.objects.filter(
+        product=OuterRef("product"), on_default_branch=True, id__gt=OuterRef("id")
+    )
+    broken = CommitFile.objects.filter(
+        definition=None,
+        on_default_branch=True,
+        product__in=products,
+        product__managed_by=Product.Manager.FILE,
+    )
+    return broken.exclude(Exists(newer)).defer("text").order_by("product__name")
+
+
+def broken_at(product: Product, commits: Iterable[str]) -> dict[str, CommitFile]:
+    """Return the files that are broken at these commits, by commit, without text."""
+    files = CommitFile.objects.filter(product=product, commit__in=set(commits) - {""})
+    return {file.commit: file for file in files.filter(definition=None).defer("text")}
 
 
 def own_problems(product: Product, file: BeltFile | None) -> list[Problem]:

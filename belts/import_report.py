@@ -7,6 +7,7 @@ from typing import Any
 from belts.importing import ImportOutcome
 from belts.spec.names import visible
 from belts.spec.problems import render_text, to_json
+from products.git.urls import shown
 
 
 def to_text(outcome: ImportOutcome, *, check: bool) -> tuple[str, str]:
@@ -38,7 +39,9 @@ def _complaint(outcome: ImportOutcome) -> str:
         parts.append(rendered.rstrip("\n"))
     if outcome.error is not None:
         error = outcome.error
-        parts.append(f"{visible(outcome.label)}: error: {visible(str(error))} [{error.code}]")
+        parts.append(
+            f"{visible(shown(outcome.label))}: error: {visible(str(error))} [{error.code}]"
+        )
     return "\n\n".join(parts)
 
 
@@ -47,7 +50,7 @@ def to_document(outcome: ImportOutcome) -> dict[str, Any]:
     changes, error = outcome.changes, outcome.error
     done = changes if changes is not None and not outcome.failed else None
     return {
-        "source": outcome.label,
+        "source": shown(outcome.label),
         "product": (outcome.draft.product or None) if outcome.draft else None,
         "commit": (outcome.read.commit or None) if outcome.read else None,
         "ok": not outcome.failed,

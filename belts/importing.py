@@ -13,17 +13,19 @@ from belts.alignment import Changes
 from belts.commit_files import own_problems, store_commit_file
 from belts.credentials import UNKNOWN_CREDENTIAL, unknown_credentials
 from belts.definitions import DatabaseCatalogue, publish, store_definition
-from belts.errors import AdminManagedError, RepeatedProductError
+from belts.errors import AdminManagedError, ImportSourceError, RepeatedProductError
 from belts.models import CommitFile, Definition
 from belts.neighbours import renew_source_warnings, renew_warnings
 from belts.ownership import take_over
 from belts.reading import ReadFile, read_source
 from belts.repository import choose_repository, deaf, source_warnings
 from belts.spec.isolated import parse_isolated
+from belts.spec.names import quoted
 from belts.spec.problems import Problem, in_order
 from belts.spec.resolve import check
 from belts.spec.shapes import BeltFile
 from products.catalogue import restore_product
+from products.credentials import credential_named
 from products.errors import ConveyorError
 from products.git.errors import (
     CommitMissingError,
@@ -31,10 +33,12 @@ from products.git.errors import (
     FileMissingError,
     FileTooLargeError,
     RepositoryTooLargeError,
+    ShallowRepositoryError,
 )
 from products.git.files import read_belt_file
+from products.git.urls import same_host
 from products.models import Product, Source
-from products.sources import note_imported, set_source
+from products.sources import give_credential, note_imported, set_source
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class ImportOptions:
 
     ref: str = ""
     source: str = ""
+    credential: str = ""
     check: bool = False
     strict: bool = False
     take_over: bool = False
@@ -121,7 +126,7 @@ def import_sources(labels: Sequence[str], options: ImportOptions) -> list[Import
 def _read(label: str, options: ImportOptions) -> ImportOutcome:
     outcome = ImportOutcome(label, strict=options.strict)
     try:
-        outcome.read = read_source(label, ref=options.ref)
+        outcome.read = read_source(label, ref=options.ref, credential=options.credential)
     except ConveyorError as error:
         outcome.error = error
         return outcome
@@ -188,6 +193,8 @@ def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:
     changes = Changes()
     product = _product(file.product, options, changes)
     is_moved = _move(product, outcome.repository, changes)
+    if options.credential:
+        _give_credential(product, options.source or read.url, options.credential, changes)
     if read.on_default_branch and read.is_pushed:
         note_imported(product, read.commit)
     definition = store_definition(product, file)
@@ -231,6 +238,27 @@ def _move(product: Product, url: str | None, changes: Changes) -> bool:
     set_source(product, url)
     (changes.created if source is None else changes.changed).append(f"source {url}")
     return True
+
+
+def _give_credential(product: Product, named: str, name: str, changes: Changes) -> None:
+    """Have the product's repository be read with a credential, which goes to the named host alone.
+
+    Else the file could send it to a host of its own choice.
+    """
+    source = Source.objects.filter(product=product).first()
+    if not named or source is None:
+        raise ImportSourceError(
+            f"The credential {quoted(name)} is for the URL of a repository. Import the URL, or name"
+            " it with --source URL."
+        )
+    if not same_host(source.url, named):
+        raise ImportSourceError(
+            f"The file names the repository {quoted(source.url)}, which is on another host than"
+            f" {quoted(named)}. The credential {quoted(name)} is not sent there. If that is meant,"
+            " choose it for the source in the admin under Sources."
+        )
+    if give_credential(source, credential_named(name)):
+        changes.changed.append(f"source (read with the credential {name})")
 
 
 # A commit that was seen
@@ -278,7 +306,7 @@ def _read_commit(
     except (FileMissingError, FileTooLargeError, CommitRefusedError) as error:
         hint = "Mend it with another commit, or detach the product to manage it in the admin."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
-    except RepositoryTooLargeError as error:
+    except (RepositoryTooLargeError, ShallowRepositoryError) as error:
         hint = "Then import the file again, or push another commit."
         return b"", None, [Problem(error.code, "error", str(error), hint)]
     parsed = parse_isolated(data)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from belts.errors import ImportSourceError
 from belts.spec.names import quoted
+from products.credentials import credential_named
 from products.git.blobs import read_file
 from products.git.checkouts import Checkout, open_checkout, read_plain_file
-from products.git.commands import GitFailedError, run_git
+from products.git.commands import GitFailedError, OutputTooLongError, run_git
 from products.git.errors import FileMissingError, FileTooLargeError, RefMissingError
 from products.git.files import read_belt_file
 from products.git.remote import resolve_ref
@@ -40,10 +41,13 @@ class ReadFile:
     path: str = FILE_NAME
 
 
-def read_source(label: str, *, ref: str = "", use_stored: bool = True) -> ReadFile:
+def read_source(
+    label: str, *, ref: str = "", use_stored: bool = True, credential: str = ""
+) -> ReadFile:
     """Return the belt file of what an operator named.
 
-    Without ``use_stored`` a URL is refused: its credential and its mirror are stored by the site.
+    A URL is read with the ``credential`` of that name; without one as its source is. Without
+    ``use_stored`` a URL is refused: its credential and its mirror are stored by the site.
 
     Raises ImportSourceError, and of repositories FileMissingError, RefMissingError, SourceUrlError,
     SourceUnreachableError and their like; each says what would work.
@@ -52,11 +56,11 @@ def read_source(label: str, *, ref: str = "", use_stored: bool = True) -> ReadFi
     if path is not None and path.is_dir() and not _is_bare_repository(path):
         return _read_folder(path, ref)
     if path is not None and path.is_dir():
-        return _read_repository(str(path), ref, use_stored=use_stored)
+        return _read_repository(str(path), ref, use_stored=use_stored, credential=credential)
     if path is not None:
         return _read_plain(path, ref)
     if _LIKE_A_URL.match(label):
-        return _read_repository(label, ref, use_stored=use_stored)
+        return _read_repository(label, ref, use_stored=use_stored, credential=credential)
     raise ImportSourceError(
         f"{quoted(label)} is not a file, a folder or the URL of a git repository."
     )
@@ -137,7 +141,10 @@ def _is_pushed(checkout: Checkout, commit: str) -> bool:
     if not commit:
         return False
     held = ["for-each-ref", "--count=1", "--format=held", f"--contains={commit}", "refs/remotes"]
-    return bool(run_git(held, cwd=checkout.root).strip())
+    try:
+        return bool(run_git(held, cwd=checkout.root).strip())
+    except GitFailedError:
+        return False  # of a damaged checkout
 
 
 def _commit_in(checkout: Checkout, ref: str) -> str:
@@ -152,13 +159,15 @@ def _commit_in(checkout: Checkout, ref: str) -> str:
 
 
 def _names_in(checkout: Checkout) -> list[str]:
-    listed = run_git(
-        ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"], cwd=checkout.root
-    )
+    wanted = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"]
+    try:
+        listed = run_git(wanted, cwd=checkout.root)
+    except (GitFailedError, OutputTooLongError):
+        return []
     return listed.decode("utf-8", errors="replace").split()
 
 
-def _read_repository(url: str, ref: str, *, use_stored: bool) -> ReadFile:
+def _read_repository(url: str, ref: str, *, use_stored: bool, credential: str) -> ReadFile:
     if not use_stored:
         raise ImportSourceError(
             f"Reading the repository {shown(url)} needs a database. Check a checkout of it instead."
@@ -166,6 +175,9 @@ def _read_repository(url: str, ref: str, *, use_stored: bool) -> ReadFile:
     check_url(url)
     known = Source.objects.filter(url=url).select_related("credential", "product").first()
     source = known or Source(url=url, path=FILE_NAME)
+    if credential:
+        # Not stored: the one that the source has is no matter.
+        source = Source(url=url, path=source.path, credential=credential_named(credential))
     found = resolve_ref(source, ref)
     return ReadFile(
         read_belt_file(source, found.commit),

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from belts.commit_files import broken_files
 from belts.spec.schema import json_schema
 from conveyor_site.api_errors import DATABASE_DOWN, DATABASE_ERRORS, RETRY_AFTER_S, body
 from conveyor_site.null_characters import NullCharacterError
@@ -53,6 +54,7 @@ class Home(Page):
             chains=newest_chains(visible, most=_CHAINS),
             products=list(current[: _PRODUCTS + 1])[:_PRODUCTS],
             troubled=current.exclude(source__error="").filter(source__isnull=False)[:10],
+            broken=broken_files(current).select_related("product")[:10],
             unserved=_unserved(JobRun.objects.visible_to(user)),
             online=[slots for state, slots in states if state == Runner.State.ONLINE],
             has_runners=bool(states),

@@ -54,8 +54,8 @@ class SourceInline(BoundedInline, admin.StackedInline[Source, Product]):
 
     model = Source
     form = SourceForm
-    fields = ("url", "path", "credential", "poll", "poll_interval_s", "error")
-    readonly_fields = ("error",)
+    fields = ("url", "path", "credential", "poll", "poll_interval_s", "error", "warning")
+    readonly_fields = ("error", "warning")
     autocomplete_fields = ("credential",)
     extra = 0
     max_num = 1
@@ -124,6 +124,8 @@ def _look_now(page: BoundedAdmin, request: HttpRequest, sources: QuerySet[Source
         page.message_user(request, f"{counted(len(rest), 'other source')} will be, in a moment.")
     for source in Source.objects.filter(pk__in=first).exclude(error="").select_related("product"):
         page.message_user(request, f"{source.product}: {source.error}", messages.ERROR)
+    for source in Source.objects.filter(pk__in=first).exclude(warning="").select_related("product"):
+        page.message_user(request, f"{source.product}: {source.warning}", messages.WARNING)
 
 
 @admin.register(Membership)
@@ -143,8 +145,12 @@ class SourceAdmin(BoundedAdmin):
     """Repositories, and how the last look at them went."""
 
     form = SourceForm
-    list_display = ("product", "url", "default_branch", "head", "polled_at", "due_at", "error")
-    list_filter = ("poll", ("error", admin.EmptyFieldListFilter))
+    list_display = ("product", "url", "default_branch", "head", "polled_at", "due_at", "trouble")
+    list_filter = (
+        "poll",
+        ("error", admin.EmptyFieldListFilter),
+        ("warning", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("product",)
     search_fields = ("product__name", "url")
     autocomplete_fields = ("product", "credential")
@@ -155,6 +161,7 @@ class SourceAdmin(BoundedAdmin):
         "polled_at",
         "due_at",
         "error",
+        "warning",
     )
     actions = ("look_now",)
 
@@ -166,6 +173,11 @@ class SourceAdmin(BoundedAdmin):
     def head(self, source: Source) -> str:
         """Return the short commit of the default branch."""
         return source.head_commit[:_SHORT_COMMIT]
+
+    @admin.display(description="error", ordering="error")
+    def trouble(self, source: Source) -> str:
+        """Return why the last poll failed, or what it passed over."""
+        return source.error or source.warning
 
     @admin.action(description="Look now", permissions=["change"])
     def look_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:

@@ -43,6 +43,18 @@ class CredentialMissingError(UserError):
         )
 
 
+class CredentialUnknownError(UserError):
+    """An operator names a credential that does not exist."""
+
+    code = "credential.missing"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is no credential {name!a}. Make it in the admin under Credentials, of kind git "
+            "for https or of kind ssh-key for ssh."
+        )
+
+
 class CredentialEmptyError(CredentialMissingError):
     """A credential has a name and no value yet."""
 
@@ -181,15 +193,25 @@ def open_for_job(product: Product, names: Iterable[str]) -> list[OpenedCredentia
     return opened
 
 
+def credential_named(name: str) -> Credential:
+    """Return the credential that an operator names; raises CredentialUnknownError."""
+    credential = Credential.objects.filter(name=name).first()
+    if credential is None:
+        raise CredentialUnknownError(name)
+    return credential
+
+
 def open_for_source(source: Source) -> OpenedCredential | None:
     """Return the credential of a source, opened now; None if it has none.
 
-    That it was used is noted once a minute. Raises what ``open_for_job`` raises.
+    A source that is not stored has no product yet: an operator chose its credential. That it was
+    used is noted once a minute. Raises what ``open_for_job`` raises.
     """
     credential = source.credential
     if credential is None:
         return None
-    if not credential.products.filter(pk=source.product_id).exists():
+    has_product = source.product_id is not None
+    if has_product and not credential.products.filter(pk=source.product_id).exists():
         raise CredentialMissingError(credential.name, source.product)
     opened = _opened(credential, key_ring())
     Credential.objects.filter(

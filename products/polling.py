@@ -29,7 +29,13 @@ from django.db.models.functions import Now
 from products.configuration import current
 from products.credentials import OpenedCredential, open_for_source
 from products.errors import ConveyorError
-from products.git.remote import LIST_TIMEOUT_S, RemoteRefs, ask_refs
+from products.git.remote import (
+    LIST_TIMEOUT_S,
+    LONGEST_BRANCH,
+    LONGEST_TAG,
+    RemoteRefs,
+    ask_refs,
+)
 from products.git.urls import check_url
 from products.identifiers import uuid7
 from products.models import Event, OutboxRow, SeenRef, Source
@@ -45,6 +51,9 @@ _SHARE = 10
 _AT_ONCE = 8
 #: So many changes of one source are written at once; the rest are found by the next look.
 _MOST_CHANGES = 200
+# Of the refs that are passed over, the number that the warning names, and characters of each name.
+_MOST_NAMED = 5
+_SHOWN_OF_A_NAME = 60
 _CLAIM = timedelta(seconds=2 * LIST_TIMEOUT_S)
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _FREE = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
@@ -194,6 +203,7 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
         is_mine = _give_back(
             look,
             error="",
+            warning=_warning(found.passed_over),
             due_at=Now() + timedelta(seconds=delay_s),
             default_branch=found.default_branch,
             head_commit=found.head_commit,
@@ -202,10 +212,7 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
         if not is_mine:
             return 0
         _remember(source, found, seen, written)
-        news = written
-        if is_first:
-            # A product that was archived has refs from before: what moved meanwhile is no event.
-            news = [] if seen else _moved_since_import(source, found)
+        news = _moved_since_import(source, found, seen) if is_first else written
         events = _make_events(source, found, seen, news)
         write_outbox([*_imports(source, found), *_starts(source, events)])
     if events:
@@ -213,10 +220,36 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
     return len(events)
 
 
-def _moved_since_import(source: Source, found: RemoteRefs) -> list[str]:
-    """Return the default branch if it is elsewhere than when its file was imported."""
+def _warning(passed_over: Sequence[str]) -> str:
+    """Return the sentence about branches and tags whose names cannot be stored."""
+    if not passed_over:
+        return ""
+    names = ", ".join(map(_shortened, passed_over[:_MOST_NAMED]))
+    rest = len(passed_over) - _MOST_NAMED
+    return (
+        f"Nothing starts for these branches and tags: {names}"
+        f"{f' and {rest} more' if rest > 0 else ''}. A branch may have at most {LONGEST_BRANCH} "
+        f"characters, a tag {LONGEST_TAG}, and both must be UTF-8. Rename them in the repository."
+    )
+
+
+def _shortened(ref: str) -> str:
+    name = ref.removeprefix("refs/")
+    plain = "".join(char if char.isprintable() else "?" for char in name[:_SHOWN_OF_A_NAME])
+    return f"{plain}…" if len(name) > _SHOWN_OF_A_NAME else plain
+
+
+def _moved_since_import(
+    source: Source, found: RemoteRefs, seen: Mapping[str, SeenRef]
+) -> list[str]:
+    """Return the default branch if it is elsewhere than when its file was imported.
+
+    A restored product was polled before: what changed while it was archived makes no events.
+    """
     imported, head = source.head_commit, found.head_commit
-    return [_HEADS + found.default_branch] if imported and head not in ("", imported) else []
+    if seen or not imported or head in ("", imported):
+        return []
+    return [_HEADS + found.default_branch]
 
 
 def _changed(found: RemoteRefs, seen: Mapping[str, SeenRef]) -> list[str]:

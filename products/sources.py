@@ -8,8 +8,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from products.errors import UserError
+from products.git.access import kind_problem
+from products.git.errors import SourceCredentialError
 from products.git.urls import check_url, same_host, same_repository
-from products.models import Product, SeenRef, Source
+from products.models import Credential, Product, SeenRef, Source
 
 _PART = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
 _LONGEST_PATH = 500
@@ -61,6 +63,24 @@ def set_source(product: Product, url: str, path: str | None = None) -> Source:
     return source
 
 
+@transaction.atomic
+def give_credential(source: Source, credential: Credential) -> bool:
+    """Have a source read with the credential, which its product may use then.
+
+    Return False if it was so. Raises SourceCredentialError for one of no use at the address.
+    """
+    problem = kind_problem(source.url, credential.name, credential.kind)
+    if problem is not None:
+        raise SourceCredentialError(problem)
+    credential.products.add(source.product)
+    if source.credential_id == credential.pk:
+        return False
+    source.credential = credential
+    look_at_once(source)
+    source.save()
+    return True
+
+
 def note_imported(product: Product, commit: str) -> None:
     """Note the head of the default branch whose file was imported before the first poll.
 
@@ -82,4 +102,4 @@ def look_at_once(source: Source) -> None:
     """Have the next look be due, and one that is going on write nothing; the caller stores it."""
     source.due_at = Now()
     source.claimed_until = None
-    source.error = ""
+    source.error = source.warning = ""

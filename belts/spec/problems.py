@@ -10,7 +10,7 @@ from typing import Any
 
 from belts.spec.codes import CODES
 from belts.spec.lines import lines_of
-from belts.spec.names import visible
+from belts.spec.names import parted_without_logins, visible
 
 _SHOWN_COLUMNS = 160
 
@@ -111,9 +111,10 @@ def _around(problem: Problem, lines: list[str]) -> tuple[str, str]:
     """Return what stands before and after the place in its line; nothing where it is not known."""
     if problem.line is None or not 0 < problem.line <= len(lines):
         return "", ""
-    line, column = lines[problem.line - 1], problem.column or 1
-    start = max(0, column - _SHOWN_COLUMNS // 2)
-    before, after = line[start : column - 1], line[column - 1 : start + _SHOWN_COLUMNS]
+    column = problem.column or 1
+    before, after = parted_without_logins(lines[problem.line - 1], column - 1)
+    start = max(0, len(before) + 1 - _SHOWN_COLUMNS // 2)
+    before, after = before[start:], after[: start + _SHOWN_COLUMNS - len(before)]
     return visible(before.replace("\t", "    ")), visible(after.replace("\t", "    "))
 
 

@@ -15,7 +15,16 @@ class SourceSerializer(serializers.ModelSerializer[Source]):
 
     class Meta:
         model = Source
-        fields = ["url", "path", "poll", "default_branch", "head_commit", "polled_at", "error"]
+        fields = [
+            "url",
+            "path",
+            "poll",
+            "default_branch",
+            "head_commit",
+            "polled_at",
+            "error",
+            "warning",
+        ]
         read_only_fields = fields
 
 
@@ -42,6 +51,12 @@ class EventSerializer(serializers.ModelSerializer[Event]):
 
     product = serializers.CharField(source="product.name", read_only=True)
     kinds = serializers.ListField(child=serializers.CharField(), read_only=True)
+    before = serializers.CharField(
+        source="details.before",
+        read_only=True,
+        default="",
+        help_text="Where the branch or tag was at the poll before; empty for a new one.",
+    )
 
     class Meta:
         model = Event
@@ -53,6 +68,7 @@ class EventSerializer(serializers.ModelSerializer[Event]):
             "ref",
             "branch",
             "commit",
+            "before",
             "tainted",
             "created_at",
             "handled_at",

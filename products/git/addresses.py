@@ -48,7 +48,8 @@ def addresses_of(url: GitUrl) -> list[str]:
     for text in found:
         if _is_refused(ipaddress.ip_address(text), here=is_this_machine(url)):
             raise SourceUnreachableError(
-                str(url), f"its host is at {text}, where no repository is looked for."
+                str(url),
+                f"its host is at {text}, where no repository is looked for. Check the address.",
             )
     return found
 

@@ -37,7 +37,10 @@ def find_file(repository: Path, commit: str, path: str, *, where: str) -> str:
     try:
         listed = run_git(["ls-tree", "-z", "--full-tree", commit, "--", path], cwd=repository)
     except GitFailedError as error:
-        raise FileMissingError(f"The commit {commit[:12]} {where} is not here.") from error
+        raise FileMissingError(
+            f"The commit {commit[:12]} {where} cannot be read: objects of it are missing. The "
+            "repository is damaged. Clone it again."
+        ) from error
     entry = _ENTRY.match(listed.decode("utf-8", errors="replace"))
     if entry is None:
         raise FileMissingError(

@@ -12,7 +12,7 @@ from products.git.blobs import LARGEST_FILE, read_file
 from products.git.commands import GitFailedError, run_git
 from products.git.errors import FileMissingError, FileTooLargeError
 
-_WEB_LOGIN = re.compile(r"(?<=^http://)[^/@]*@|(?<=^https://)[^/@]*@")
+_WEB_LOGIN = re.compile(r"(?<=^http://)[^/]*@|(?<=^https://)[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,15 +62,15 @@ class RefMissingError(UserError):
 
 
 class CommitMissingError(UserError):
-    """A repository does not have a commit, or not any more."""
+    """A repository does not have a commit, or no longer."""
 
     code = "source.ref-missing"
     http_status = 409
 
     def __init__(self, commit: str, shown_url: str) -> None:
         super().__init__(
-            f"The repository {shown_url} has no commit {commit}; it may have been pushed over. "
-            "Start the belt again from a branch or tag."
+            f"The repository {shown_url} has no commit {commit}; a forced push may have removed "
+            "it. Start the belt again from a branch or tag."
         )
 
 
@@ -82,6 +82,19 @@ class CommitRefusedError(UserError):
 
     def __init__(self, commit: str, shown_url: str, why: str) -> None:
         super().__init__(f"The object {commit} of the repository {shown_url} is refused: {why}")
+
+
+class ShallowRepositoryError(UserError):
+    """A repository lacks a part of its history, so that no commit can be fetched whole."""
+
+    code = "source.shallow"
+    http_status = 409
+
+    def __init__(self, shown_url: str) -> None:
+        super().__init__(
+            f"The repository {shown_url} is a shallow clone: a part of its history is missing. Run "
+            "git fetch --unshallow in it, or name the repository that it was cloned from."
+        )
 
 
 class EmptyRepositoryError(UserError):

@@ -1,4 +1,4 @@
-"""From git's words to sentences for people, which hold no secret and say what helps."""
+"""From what git writes to sentences for people: why it failed and what helps, without secrets."""
 
 from __future__ import annotations
 
@@ -19,72 +19,158 @@ _REFUSED = (
     r"|requested URL returned error: 40[13]|Invalid username or|Access denied|HTTP Basic"
 )
 _NOT_THERE = (
-    r"not found|requested URL returned error: 404|does not exist|Could not find repository"
+    r"not found|requested URL returned error: (404|410)|does not exist|Could not find repository"
     r"|does not appear to be a git repository|No such file or directory|not a git repository"
+    r"|is this a git repository"
 )
+_GIVE_ONE = "in the admin under Sources, or with import_conveyor_yml --credential NAME."
 #: What is said instead where the source has a credential.
 _WITH_CREDENTIAL = {
-    _REFUSED: "it refused the credential {name}. See that its username and password, or its key, "
-    "are right and still hold, and that it may read this repository.",
+    _REFUSED: "its host refused the credential {name}. Check that its username and password, or "
+    "its key, are right and still valid, and that it may read this repository.",
     _NOT_THERE: "there is no repository at this address, or none that the credential {name} may "
     "see. Check the address, and what the credential may read.",
 }
+# The damage that git reports of the repository itself. A connection that is cut in the middle of a
+# pack is none: "invalid index-pack" and "early EOF" are left out.
+_DAMAGED_THERE = (
+    r"corrupt|bad (tree )?object|missing (blob|tree|commit)|unable to read [0-9a-f]{40}"
+    r"|object file .* is empty|did not send all necessary|data stream error|pack-objects died"
+    r"|file size mismatch|\.pack cannot be accessed|unable to parse object|loose object"
+    r"|bad config line|unexpected line in \S*packed-refs"
+)
+#: Each kind of failure, the first that fits: why it failed, and what helps.
 _KNOWN: tuple[tuple[str, str], ...] = (
+    # Of this machine.
+    (
+        r"cannot run ssh|ssh: not found",
+        "this machine has no ssh. Install it (openssh-client).",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded",
+        "the disk of this machine is full. Free space in the data folder or in the work folder.",
+    ),
+    (
+        r"Read-only file system",
+        "the data folder or the work folder of this machine is read-only. Make it writable.",
+    ),
+    (
+        r"Out of memory|Cannot allocate memory|cannot fork|unable to fork"
+        r"|Resource temporarily unavailable",
+        "this machine has too little memory or too many processes. Try again later.",
+    ),
+    (
+        r"No user exists for uid",
+        "ssh needs an account for the user that Conveyor runs as. Add one to /etc/passwd.",
+    ),
+    (
+        r"unknown repository extension|Expected git repo version|unknown object format"
+        r"|mismatched algorithms|unsupported hash",
+        "its format is newer than the git of this machine. Install a newer git.",
+    ),
+    # Of the way there.
+    (
+        r"from proxy|CONNECT tunnel|Proxy CONNECT|resolve proxy",
+        "the proxy of this machine refused the connection. Check https_proxy and no_proxy.",
+    ),
     (
         r"redirect|requested URL returned error: 30\d",
-        "it has moved, and redirects are not followed, as a credential would go with them. Write "
+        "it has moved. Redirects are not followed, because a credential would be sent along. Write "
         "its new address.",
-    ),
-    (
-        _REFUSED,
-        "it lets nobody in without a credential that it knows. Give the source one of kind git "
-        "for https, of kind ssh-key for ssh, and see that it may read this repository.",
-    ),
-    (
-        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "its host shows another key than before. If that is right, take the old one out of "
-        "known_hosts beside the mirrors, or put the new one into /etc/ssh/ssh_known_hosts.",
-    ),
-    (
-        _NOT_THERE,
-        "there is no repository at this address, or none that may be seen from here. Check the "
-        "address, and give the source a credential if it is private.",
     ),
     (
         r"Could not resolve|Name or service not known|Temporary failure in name resolution",
         "the name of its host cannot be resolved. Check its spelling and this machine's network.",
     ),
     (
-        r"SSL|certificate|gnutls|TLS",
-        "its certificate is not one that this machine trusts. Name your authority's file in "
-        "SSL_CERT_FILE.",
+        r"no matching (host key|key exchange|cipher|mac)|Unable to negotiate",
+        "its host and the ssh of this machine have no common key type or cipher. Update ssh on "
+        "the host.",
     ),
+    (
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "its host shows another key than before. If that is right, remove the old key from "
+        "known_hosts beside the mirrors, or put the new one into /etc/ssh/ssh_known_hosts.",
+    ),
+    (
+        r"wrong version number|packet length|unexpected TLS packet|unknown protocol",
+        "its host does not speak TLS at this port. Check the port, and https:// against http://.",
+    ),
+    (
+        r"certificate has expired|certificate is expired|expired certificate",
+        "the certificate of its host has expired. Have it renewed.",
+    ),
+    (
+        r"certificate subject name|no alternative certificate|owner does not match",
+        "the certificate of its host is for another name. Write the host as the certificate does.",
+    ),
+    (
+        r"SSL certificate|server certificate|certificate verif|self.signed|unable to get local",
+        "this machine does not trust the certificate of its host. Name the file of your "
+        "authority in SSL_CERT_FILE.",
+    ),
+    # Of what is there.
+    (
+        _DAMAGED_THERE,
+        "it is damaged: objects are missing or cannot be read. Have its owner run git fsck on its "
+        "host, and push the missing commits again.",
+    ),
+    (
+        r"protocol error|bad line length|bad band",
+        "its host sends other text before the answer of git, such as a greeting. Have an "
+        "administrator of the host switch that off for ssh commands.",
+    ),
+    (
+        r"(git-upload-pack|git): (command )?not found",
+        "its host has no git. Have an administrator of the host install it.",
+    ),
+    (
+        _REFUSED,
+        "it lets nobody in without a credential that it knows. Give the source one that may read "
+        f"this repository, of kind git for https or of kind ssh-key for ssh: {_GIVE_ONE}",
+    ),
+    (
+        _NOT_THERE,
+        "there is no repository at this address, or none that may be seen from here. Check the "
+        f"address. If the repository is private, give the source a credential: {_GIVE_ONE}",
+    ),
+    (
+        r"unable to access '/|Permission denied",
+        "the user that Conveyor runs as may not read it. Give that user the right to read its "
+        "folder and its files.",
+    ),
+    # Of the moment.
     (
         r"timed out|Operation too slow|Timeout",
         "it did not answer in time. Try again later.",
     ),
     (
-        r"No space left on device|Disk quota exceeded",
-        "there is no room left on this machine's disk. Make some, in the data folder or the work "
-        "folder.",
+        r"Connection refused|Failed to connect|Network is unreachable|No route to host"
+        r"|Connection (reset|closed)|Couldn't connect|Empty reply|early EOF|hung up|disconnect"
+        r"|requested URL returned error: (429|5\d\d)|SSL|TLS|gnutls",
+        "its host cannot be reached, or it broke off its answer. Try again later.",
     ),
     (
-        r"Connection refused|Failed to connect|Network is unreachable|No route to host"
-        r"|Connection (reset|closed)|Couldn't connect|Empty reply|early EOF|hung up"
-        r"|requested URL returned error: (429|5\d\d)",
-        "its host cannot be reached or does not answer as it should. Try again later.",
+        r"requested URL returned error: 4\d\d",
+        "its host refused the request. Check the address, and whether something else answers in "
+        "place of the host, such as a firewall.",
     ),
-    (r"cannot run ssh|ssh: not found", "this machine has no ssh. Install it (openssh-client)."),
+    (
+        r"Could not read from remote repository",
+        "ssh could not connect to its host and gave no reason. Try ssh to this host on the "
+        "machine that reads it.",
+    ),
 )
 #: Answers about one object, which no further try changes.
 _REFUSED_OBJECTS: tuple[tuple[str, str], ...] = (
     (
         r"non-commit object|expected commit type|is not a commit|is a (blob|tree), not a commit",
-        "it is no commit. Let the tag name a commit.",
+        "it is no commit. Move the tag to a commit.",
     ),
     (
         r"error in (commit|tree|tag|blob)|fsck error|badTree|gitmodules\w+:",
-        "it is malformed or made to attack git. Remove it from the history of the branch or tag.",
+        "git finds it malformed, or made to attack git. Remove it from the history of the branch "
+        "or tag.",
     ),
 )
 _DAMAGED = re.compile(
@@ -103,7 +189,7 @@ _FATAL = re.compile(r"(?:fatal|error): ([^\n]{1,200})")
 
 
 def unreachable(url: str, error: GitFailedError, *, timeout_s: float) -> SourceUnreachableError:
-    """Return the error with a sentence for what git said about the repository."""
+    """Return the error with the sentence for what git wrote about the repository."""
     return SourceUnreachableError(shown(url), _why(error, timeout_s))
 
 
@@ -135,9 +221,9 @@ def _why(error: GitFailedError, timeout_s: float) -> str:
             other = _WITH_CREDENTIAL.get(pattern) if error.credential else None
             return other.format(name=error.credential) if other is not None else sentence
     fatal = _FATAL.search(error.stderr)
-    said = shown(fatal[1]) if fatal else "nothing that would tell why"
+    said = shown(fatal[1]) if fatal else "no reason given"
     plain = "".join(char if char.isprintable() else " " for char in said)
-    return f"git said: {plain.strip()}"
+    return f"git failed ({plain.strip()}). Try git ls-remote with it on the machine that reads it."
 
 
 def is_damage(error: GitFailedError) -> bool:
@@ -151,8 +237,12 @@ def is_too_large(error: GitFailedError) -> bool:
 
 
 def is_missing_commit(error: GitFailedError) -> bool:
-    """Return whether the repository said that it does not have the commit."""
-    return _MISSING_COMMIT.search(error.stderr) is not None
+    """Return whether the repository said that it does not have the commit.
+
+    A damaged one says so of commits that its branches name.
+    """
+    damaged = re.search(_DAMAGED_THERE, error.stderr, re.IGNORECASE)
+    return damaged is None and _MISSING_COMMIT.search(error.stderr) is not None
 
 
 def is_not_advertised(error: GitFailedError) -> bool:

@@ -23,7 +23,11 @@ from products.git.allowance import Allowance
 from products.git.blobs import has_object
 from products.git.commands import Access, GitFailedError, run_git
 from products.git.commits import check_commit, init_arguments
-from products.git.errors import CommitMissingError, SourceUnreachableError
+from products.git.errors import (
+    CommitMissingError,
+    ShallowRepositoryError,
+    SourceUnreachableError,
+)
 from products.git.failures import (
     failed,
     is_damage,
@@ -68,7 +72,8 @@ def ensure_commit(
 
     Everything inside the mirror may be read by whoever may enter its folder, which is its owner
     alone unless somebody widens it. Raises CommitMissingError, SourceUrlError,
-    SourceCredentialError, SourceUnreachableError and RepositoryTooLargeError.
+    SourceCredentialError, SourceUnreachableError, ShallowRepositoryError and
+    RepositoryTooLargeError.
     """
     check_commit(commit, url)
     allowance = allowance or Allowance()
@@ -154,7 +159,7 @@ def _alone(mirror: Path, url: str, allowance: Allowance) -> Iterator[int]:
     with alone_with(mirror, patience_s=allowance.left_s) as lock:
         if lock is None:
             raise SourceUnreachableError(
-                shown(url), "another fetch of it on this machine does not come to its end."
+                shown(url), "another fetch of it on this machine has not ended. Try again later."
             )
         yield lock
 
@@ -189,8 +194,10 @@ class _Fetch:
         """Fetch the commit and mark it."""
         if not self._mirror.exists():
             _make(self._mirror, commit)
+        is_answered = False
         try:
             self._run(f"+{commit}:{MARKS}/{commit}", tags=())
+            is_answered = True
         except GitFailedError as error:
             if not (is_missing_commit(error) or is_not_advertised(error)):
                 raise
@@ -199,16 +206,20 @@ class _Fetch:
         if has_object(self._mirror, f"{MARKS}/{commit}"):
             write_list(self._mirror, commit)
         if not _has(self._mirror, commit):
-            raise CommitMissingError(commit, shown(url))
+            # Git stores nothing of a repository without whole history, and does not fail.
+            raise (
+                ShallowRepositoryError(shown(url))
+                if is_answered
+                else CommitMissingError(commit, shown(url))
+            )
 
     def tag(self, tag: str, commit: str) -> None:
         """Fetch a tag anew, which may have been moved; one that is gone is left out."""
         try:
             self._run(f"+refs/tags/{tag}:refs/tags/{tag}")
+            write_list(self._mirror, commit)
         except GitFailedError as error:
             logger.info("The tag %s of %s was not fetched: %s", tag, commit, error)
-            return
-        write_list(self._mirror, commit)
 
     def everything(self) -> None:
         """Fetch all branches and tags."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +27,8 @@ LIST_TIMEOUT_S = 20.0
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _PEELED = "^{}"
 _LONGEST_REF = 500
-_LONGEST_BRANCH = 255
+LONGEST_BRANCH = 255
+LONGEST_TAG = _LONGEST_REF - len(_TAGS)
 _MOST_BYTES = 64 * 1024 * 1024
 _LINE = re.compile(r"(?P<commit>[0-9a-f]{40}|[0-9a-f]{64})\t(?P<ref>[!-~\x80-\U0010ffff]+)")
 _SYMREF = re.compile(r"ref: refs/heads/(?P<branch>[!-~\x80-\U0010ffff]+)\tHEAD")
@@ -39,12 +40,14 @@ class RemoteRefs:
     """What a repository has: ``refs`` are full names of branches and tags with their commits.
 
     An annotated tag stands with the commit that it names. ``default_branch`` and ``head_commit``
-    are empty for a repository without commits.
+    are empty for a repository without commits. ``passed_over`` are the names of branches and tags
+    that cannot be stored.
     """
 
     default_branch: str
     head_commit: str
     refs: Mapping[str, str]
+    passed_over: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,14 @@ def ask_refs(url: str, credential: OpenedCredential | None) -> RemoteRefs:
             raise unreachable(url, error, timeout_s=LIST_TIMEOUT_S) from error
         except OutputTooLongError as error:
             raise SourceUnreachableError(
-                shown(url), "it has more branches and tags than can be looked at."
+                shown(url), "its list of branches and tags is longer than 64 MiB. Remove some."
             ) from error
     return _refs_of(listed.decode("utf-8", errors="surrogateescape"))
 
 
 def _refs_of(text: str) -> RemoteRefs:
     refs: dict[str, str] = {}
+    passed_over: dict[str, None] = {}
     head, default = "", ""
     for line in text.split("\n"):
         symbolic = _SYMREF.fullmatch(line)
@@ -102,22 +106,26 @@ def _refs_of(text: str) -> RemoteRefs:
         match = _LINE.fullmatch(line)
         if match is None:
             continue
-        ref = match["ref"]
+        ref = match["ref"].removesuffix(_PEELED)
+        if not match["commit"].strip("0"):
+            continue  # a broken ref, which leads nowhere
         if ref == "HEAD":
             head = match["commit"]
-        elif _is_kept(ref):
-            refs[ref.removesuffix(_PEELED)] = match["commit"]
+        elif ref.startswith((_HEADS, _TAGS)) and not _can_be_stored(ref):
+            passed_over[ref] = None
+        elif ref.startswith((_HEADS, _TAGS)):
+            refs[ref] = match["commit"]
     default = _default_branch(default, head, refs)
-    return RemoteRefs(default, refs.get(_HEADS + default, ""), refs)
+    return RemoteRefs(default, refs.get(_HEADS + default, ""), refs, tuple(passed_over))
 
 
-def _is_kept(ref: str) -> bool:
-    """Return whether the ref is a branch or tag that the database can hold."""
+def _can_be_stored(ref: str) -> bool:
+    """Return whether the database can hold the name of a branch or tag."""
     if any("\ud800" <= char <= "\udfff" for char in ref):
         return False
     if ref.startswith(_HEADS):
-        return len(ref) - len(_HEADS) <= _LONGEST_BRANCH
-    return ref.startswith(_TAGS) and len(ref) <= _LONGEST_REF
+        return len(ref) - len(_HEADS) <= LONGEST_BRANCH
+    return len(ref) <= _LONGEST_REF
 
 
 def _default_branch(told: str, head: str, refs: Mapping[str, str]) -> str:

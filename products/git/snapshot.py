@@ -61,9 +61,9 @@ def fetch_file(
         open_access(url, credential, mirrors) as (address, access),
     ):
         repository = Path(folder)
-        run_git(init_arguments(repository, commit))
         snapshot = _Snapshot(repository, _named(access, address), allowance)
         try:
+            run_git(init_arguments(repository, commit))
             snapshot.fetch_commit(commit)
         except GitFailedError as error:
             if is_missing_commit(error):

@@ -30,7 +30,9 @@ _REMOTE = re.compile(
     rf"(?P<path>/{_PATH})"
 )
 _SCP = re.compile(rf"(?:(?P<user>{_USER})@)?(?P<host>{_HOST}):(?P<path>{_PATH})")
-_LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
+# What may be a URL: no blanks, and no quote that closes it.
+_WORD = re.compile(r"""(?:[^\s"']|["'](?![\s,:\])}]|$))+""")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,19}")
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 _LOCAL_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -96,8 +98,8 @@ def parse_url(url: str) -> GitUrl:
         return _local(url)
     if _UNPRINTABLE.search(url) or not url:
         raise SourceUrlError(
-            f"{url[:80]!a} is no address of a repository: it may hold no blanks and only ASCII "
-            "characters. Write others with %, as in %20."
+            f"{_shown_remains(url)!a} is no address of a repository: it may hold no blanks and "
+            "only ASCII characters. Write others with %, as in %20."
         )
     parsed = _remote(url) if "://" in url else _scp(url)
     if ".." in parsed.path.split("/") or parsed.path.startswith("-") or "/-" in parsed.path:
@@ -123,9 +125,11 @@ def _remote(url: str) -> GitUrl:
     scheme = written.lower()
     url = f"{scheme}://{rest}"
     if scheme not in _DEFAULT_PORTS:
+        # What is no scheme may be a login.
+        over = repr(scheme) if _SCHEME.fullmatch(scheme) else "what stands before ://"
         raise SourceUrlError(
-            f"Repositories are not fetched over {scheme[:20]!a}. Write an address that begins with "
-            "https:// or ssh://, or user@host:path."
+            f"Repositories are not fetched over {over}. "
+            "Write an address that begins with https:// or ssh://, or user@host:path."
         )
     match = _REMOTE.fullmatch(url)
     if match is None:
@@ -145,7 +149,7 @@ def _remote(url: str) -> GitUrl:
 
 
 def _refuse_login(url: str) -> None:
-    if _LOGIN.search(url):
+    if "@" in url and shown(url) != url:
         raise SourceUrlError(
             f"The address {shown(url)} was written with a username or password in it. Take them "
             "out, and give the source a credential of kind git instead."
@@ -154,17 +158,49 @@ def _refuse_login(url: str) -> None:
 
 def _scp(url: str) -> GitUrl:
     match = _SCP.fullmatch(url)
+    if match is not None and not match["user"] and "@" in match["path"]:
+        raise SourceUrlError(
+            f"The address {_shown_remains(url)} was written with a password in it. Write "
+            "user@host:path, and give the source a credential of kind ssh-key."
+        )
     if match is None or match["path"].startswith(":"):
         raise SourceUrlError(
-            f"{url[:200]!a} is no address of a repository. Write it as https://host/path, "
-            "ssh://user@host/path, user@host:path, or as a path from the root of this machine."
+            f"{_shown_remains(url)!a} is no address of a repository. Write it as "
+            "https://host/path, ssh://user@host/path, user@host:path, or as a path from the root "
+            "of this machine."
         )
     return GitUrl("ssh", match["host"], match["path"], match["user"] or "", scp=True)
 
 
-def shown(url: str) -> str:
-    """Return the address as it may be shown: without username and password."""
-    return _LOGIN.sub("", url)
+def shown(text: str) -> str:
+    """Return an address, or a text with some, as it may be shown: without logins and queries.
+
+    ``belts.spec.names.without_logins`` has the same rule, since neither side may import the other.
+    A test holds the two together.
+    """
+    return _WORD.sub(lambda match: _without_login(match[0]), text)
+
+
+def _without_login(word: str) -> str:
+    if "://" in word:
+        return "://".join(_without_query(part) for part in word.split("://"))
+    _, _, after = word.partition(":")
+    _, at, place = after.rpartition("@")
+    return place if at and ":" in place else word
+
+
+def _without_query(part: str) -> str:
+    authority, _, _ = part.partition("/")
+    # A password may have slashes and @ in it.
+    login = part if ":" in authority else authority
+    bare, mark, query = part[login.rfind("@") + 1 :].partition("?")
+    return f"{bare}?…" if query else bare + mark
+
+
+def _shown_remains(text: str) -> str:
+    """Return what is no address, without what may be a login in it, whatever that holds."""
+    login, at, rest = text.rpartition("@")
+    return shown(rest if at and ":" in login else text)[:80]
 
 
 def check_url(url: str) -> GitUrl:

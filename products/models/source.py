@@ -43,6 +43,9 @@ class Source(models.Model):
     claimed_until = models.DateTimeField(null=True, blank=True)
     polled_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, default="", help_text="Why the last look failed.")
+    warning = models.TextField(
+        blank=True, default="", db_default="", help_text="What the last poll passed over, and why."
+    )
 
     objects = DueQuerySet.as_manager()
 

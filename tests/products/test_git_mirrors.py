@@ -68,7 +68,7 @@ def test_a_server_that_gives_only_heads_is_asked_for_all_of_them(
             mirror = ensure_commit(mirrors, url, first)
             assert run_git(["show", f"{first}:file"], cwd=mirror) == b"one", attempt
         assert (mirror / "refs/conveyor-heads/main").is_file()
-        with pytest.raises(CommitMissingError, match="pushed over"):
+        with pytest.raises(CommitMissingError, match="a forced push may have removed it"):
             ensure_commit(mirrors, url, "2" * 40)
 
 

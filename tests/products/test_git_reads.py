@@ -227,7 +227,7 @@ def test_a_private_repository_is_read_with_its_credential(
     ("credential", "said"),
     [
         (None, "lets nobody in without a credential"),
-        (a_login("something else"), "it refused the credential login"),
+        (a_login("something else"), "its host refused the credential login"),
     ],
 )
 def test_a_wrong_or_missing_credential_is_a_sentence_without_it(

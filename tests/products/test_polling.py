@@ -111,6 +111,39 @@ def test_going_back_to_a_commit_that_had_its_event_makes_no_other(
     assert len(events()) == 2
 
 
+def test_refs_with_long_names_are_reported_and_others_polled(
+    source: Source, repository: Repository
+) -> None:
+    branch, tag = "/".join(["b" * 100] * 3), "/".join(["t" * 100] * 5)
+    repository.git("branch", branch)
+    repository.git("tag", "-a", tag, "-m", "long")
+    side = repository.branch("side")
+    assert poll_source(source.pk) == 1
+    assert events() == [("refs/heads/side", ["push"], side)]
+    source.refresh_from_db()
+    assert source.error == ""
+    assert source.warning == (
+        f"Nothing starts for these branches and tags: heads/{branch[:54]}…, tags/{tag[:55]}…. "
+        "A branch may have at most 255 characters, a tag 490, and both must be UTF-8. Rename them "
+        "in the repository."
+    )
+    repository.git("branch", "-D", branch)
+    repository.git("tag", "-d", tag)
+    assert poll_source(source.pk) == 0
+    source.refresh_from_db()
+    assert source.warning == ""
+
+
+def test_annotated_tag_of_the_longest_name_is_at_its_commit(
+    source: Source, repository: Repository
+) -> None:
+    tag = "/".join(["t" * 97] * 5)
+    assert len(tag) == 489
+    repository.git("tag", "-a", tag, "-m", "long")
+    assert poll_source(source.pk) == 1
+    assert events() == [(f"refs/tags/{tag}", ["tag"], repository.git("rev-parse", "main"))]
+
+
 def test_a_deleted_branch_is_forgotten_and_may_come_again(
     source: Source, repository: Repository
 ) -> None:

@@ -43,6 +43,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--source", default="", metavar="URL", help="The product's repository.")
         parser.add_argument(
+            "--credential",
+            default="",
+            metavar="NAME",
+            help="Read the URL with this credential, now and at each poll. Make it in the admin.",
+        )
+        parser.add_argument(
             "--check",
             action="store_true",
             help="Print what would change, and write nothing. Works without a database.",
@@ -65,6 +71,7 @@ class Command(BaseCommand):
         wanted = ImportOptions(
             ref=options["ref"],
             source=options["source"],
+            credential=options["credential"],
             check=options["check"],
             strict=options["strict"],
             take_over=options["take_over"],
