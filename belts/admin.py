@@ -290,8 +290,16 @@ class CommitFileAdmin(ReadOnlyAdmin):
     list_filter = ("on_default_branch", ("definition", admin.EmptyFieldListFilter))
     list_select_related = ("product",)
     search_fields = ("=product__name", "commit__startswith")
-    fields = ("product", "commit", "definition", "on_default_branch", "created_at", "told", "file")
-    readonly_fields = ("told", "file")
+    fields = (
+        "product",
+        "commit",
+        "definition",
+        "on_default_branch",
+        "created_at",
+        "problem_list",
+        "file",
+    )
+    readonly_fields = ("problem_list", "file")
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -304,7 +312,7 @@ class CommitFileAdmin(ReadOnlyAdmin):
         return row.definition_id is not None
 
     @admin.display(description="problems")
-    def told(self, row: CommitFile) -> SafeString:
+    def problem_list(self, row: CommitFile) -> SafeString:
         """Return the problems with the lines that they are about."""
         problems = [Problem.from_document(each) for each in row.problems]
         return format_html("<pre>{}</pre>", render_text(problems, row.text, "line") or "none")

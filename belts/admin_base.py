@@ -42,8 +42,8 @@ _EXAMPLES = {
 class DefinitionFields(admin.options.BaseModelAdmin[Any]):
     """Fields of rows that are a definition.
 
-    Scripts keep the blanks at their begin, which may mean something; what is no JSON is told with
-    an example of what is wanted.
+    Scripts keep their leading blanks, which may have a meaning. A value that is not JSON is refused
+    with an example.
     """
 
     def formfield_for_dbfield(

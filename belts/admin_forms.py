@@ -1,4 +1,4 @@
-"""Forms of the admin for rows that are a definition: mistakes are told by the file's sentences."""
+"""Forms of the admin for the rows of a definition; their errors are those of a belt file."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class JobForm(PublishedForm):
 
 
 class InlineJobForm(PublishedForm):
-    """A job on the page of its belt, where others tell what is not about it."""
+    """A job on the page of its belt; other forms show the errors of the belt."""
 
     named = JOB_FIELDS
 

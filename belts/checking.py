@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from belts.errors import RepeatedProductError
 from belts.importing import ImportOptions, ImportOutcome
 from belts.reading import read_source
-from belts.repository import deaf
+from belts.repository import other_triggers
 from belts.spec.isolated import parse_isolated
 from belts.spec.matching import declared_source, no_source
 from belts.spec.places import located
@@ -89,4 +89,4 @@ def _about_repository(outcome: ImportOutcome, file: BeltFile, given: str) -> lis
     named = declared_source(file, same_repository=same_repository)
     origins = (read.url, read.origin) if read is not None else ()
     repository = next(filter(None, (file.source, given, *origins, named)), None)
-    return [no_source(file)] if repository is None else deaf(file, repository)
+    return [no_source(file)] if repository is None else other_triggers(file, repository)

@@ -80,7 +80,7 @@ def broken_at(product: Product, commits: Iterable[str]) -> dict[str, CommitFile]
 def own_problems(product: Product, file: BeltFile | None) -> list[Problem]:
     """Return the error that a file of the product's repository is another product's, if so.
 
-    A repository cannot turn into another product by a push: that product may be somebody else's.
+    A push cannot turn a repository into another product, which may belong to other people.
     """
     if file is None or file.product in ("", product.name):
         return []

@@ -14,8 +14,8 @@ UNKNOWN_CREDENTIAL = "job.unknown-credential"
 def unknown_credentials(file: BeltFile) -> list[Problem]:
     """Return a warning for each credential that a job names and its product may not use.
 
-    It is told while somebody imports, and stored with no file: credentials come and go by
-    themselves. A run looks anew, and a job without its credential ends errored.
+    An import shows them, and no file stores them: credentials change without an import. Each run
+    reads them again, and a job without its credential ends errored.
     """
     bound = Credential.objects.filter(products__name=file.product)
     known = set(bound.values_list("name", flat=True))

@@ -64,7 +64,7 @@ class AdminManagedError(UserError):
 
 
 class FileManagedError(UserError):
-    """Somebody would change by hand what a file manages."""
+    """A person tried to change rows that a file manages."""
 
     code = "product.file-managed"
     http_status = 409

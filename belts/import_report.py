@@ -1,4 +1,4 @@
-"""What became of an import, for people and for programs."""
+"""The result of an import, as text for people and as JSON for programs."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from belts.models import CommitFile, Definition
 from belts.neighbours import renew_source_warnings, renew_warnings
 from belts.ownership import take_over
 from belts.reading import ReadFile, read_source
-from belts.repository import choose_repository, deaf, source_warnings
+from belts.repository import choose_repository, other_triggers, source_warnings
 from belts.spec.isolated import parse_isolated
 from belts.spec.names import quoted
 from belts.spec.problems import Problem, in_order
@@ -55,7 +55,7 @@ class ImportOptions:
 
 @dataclass
 class ImportOutcome:
-    """What became of one of the sources of an import.
+    """The result for one of the sources of an import.
 
     ``error`` is why it was refused as a whole, ``problems`` is what is wrong in the file, and
     ``draft`` what could be read of it even so; ``changes`` is set when it was imported, or with
@@ -98,7 +98,7 @@ class _Together:
 
 
 def import_sources(labels: Sequence[str], options: ImportOptions) -> list[ImportOutcome]:
-    """Import files, checkouts and git URLs; return what became of each, in the given order.
+    """Import files, checkouts and git URLs; return the result for each, in the given order.
 
     Every source is read before any is checked, so that those that name one another may come in
     any order. Each is stored in a transaction of its own, or not at all; with ``options.check``
@@ -148,7 +148,7 @@ def _refuse_repeated(outcomes: Sequence[ImportOutcome]) -> None:
 
 
 def _check_drafts(outcomes: Sequence[ImportOutcome], options: ImportOptions) -> None:
-    """Find out what else is wrong with those that are refused already, so that it is told too."""
+    """Find the further problems of refused sources, so that all are reported together."""
     drafts = _Together(outcomes)
     for outcome in outcomes:
         if outcome.failed and outcome.error is None:
@@ -164,7 +164,7 @@ def _check(outcome: ImportOutcome, others: _Together, options: ImportOptions) ->
         outcome.repository, more = choose_repository(file, read, given=options.source)
         outcome.checked_problems += more
         if outcome.repository is not None:
-            outcome.checked_problems += deaf(file, outcome.repository)
+            outcome.checked_problems += other_triggers(file, outcome.repository)
         if not options.take_over:
             _refuse_admin_managed(file.product)
     except ConveyorError as error:

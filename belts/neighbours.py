@@ -72,8 +72,10 @@ def renew_source_warnings(product: Product) -> bool:
     return _store(row, others, now)
 
 
-def _store(row: CommitFile, kept: Iterable[Mapping[str, Any]], found: Iterable[Problem]) -> bool:
-    problems = in_order([*map(Problem.from_document, kept), *found])
+def _store(
+    row: CommitFile, unchanged: Iterable[Mapping[str, Any]], found: Iterable[Problem]
+) -> bool:
+    problems = in_order([*map(Problem.from_document, unchanged), *found])
     return CommitFile.objects.filter(pk=row.pk).update(problems=to_json(problems, row.text)) > 0
 
 

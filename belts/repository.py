@@ -5,7 +5,7 @@ from __future__ import annotations
 from belts.definitions import readable_spec
 from belts.models import Definition
 from belts.reading import ReadFile
-from belts.spec.matching import deaf_triggers, declared_source, no_source
+from belts.spec.matching import declared_source, no_source, triggers_of_others
 from belts.spec.names import quoted
 from belts.spec.places import located
 from belts.spec.problems import Problem
@@ -76,9 +76,9 @@ def _unusable(url: str, error: SourceUrlError) -> Problem:
     )
 
 
-def deaf(file: BeltFile, repository: str) -> list[Problem]:
+def other_triggers(file: BeltFile, repository: str) -> list[Problem]:
     """Return the warnings for triggers that answer another repository, and so never fire."""
-    return deaf_triggers(file, repository, same_repository=same_repository)
+    return triggers_of_others(file, repository, same_repository=same_repository)
 
 
 def other_repository(product: Product, file: BeltFile) -> list[Problem]:
@@ -104,4 +104,4 @@ def source_warnings(product: Product, file: BeltFile) -> list[Problem]:
     source = Source.objects.filter(product=product).first()
     if source is None:
         return [no_source(file)]
-    return [*other_repository(product, file), *deaf(file, source.url)]
+    return [*other_repository(product, file), *other_triggers(file, source.url)]

@@ -1,7 +1,7 @@
-"""The parser in a process of its own, for files that somebody pushed.
+"""The parser in a process of its own, for files that were pushed.
 
 A file that makes the parser run away or crash ends that process, at 2 s of processor time or
-100 MiB, and is told as a problem; the server goes on.
+100 MiB, and is reported as a problem. The server continues.
 """
 
 from __future__ import annotations

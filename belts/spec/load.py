@@ -38,7 +38,7 @@ _SHARE = "To share keys between jobs, use the `defaults` of a belt."
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of a text: its tree (None when there is none), its lines and the problems."""
+    """A text as it was read: its tree (None if it has none), its lines and its problems."""
 
     root: Node | None = None
     lines: list[str] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """Belts that start one another in a loop, by downstreams and upstream-build triggers.
 
-Such a chain goes on by itself until the engine's limit of its length ends it, which is seldom what
-was meant: a warning.
+Such a chain continues until the engine's limit of its length ends it. Few authors want that, so it
+is a warning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from belts.spec.places import located
 from belts.spec.problems import Problem
 from belts.spec.shapes import BeltFile
 
-#: So many belts, those of other products included, are followed at the most.
+#: The largest number of belts that is followed, including those of other products.
 _MOST_BELTS = 500
 _HINT = "Each round is another run, until the chain is as long as it may be. Take one start away."
 
@@ -80,7 +80,7 @@ class _Starts:
 
 
 def _said_in(file: BeltFile) -> dict[str, dict[str, str]]:
-    """Return the paths of the starts that a file tells of: by belt, then by the belt started."""
+    """Return the paths of the starts in a file: by belt, then by the belt that is started."""
     found: dict[str, dict[str, str]] = {}
     for index, belt in enumerate(file.belts):
         path = f"belts[{index}]"

@@ -62,12 +62,12 @@ def declared_source(file: BeltFile, *, same_repository: SameRepository) -> str |
     return named[0]
 
 
-def deaf_triggers(
+def triggers_of_others(
     file: BeltFile, repository: str, *, same_repository: SameRepository
 ) -> list[Problem]:
     """Return a warning for each trigger that answers a repository which is not the product's.
 
-    A product hears of what happens in its own ``repository``, and of nothing else.
+    A product gets the events of its own ``repository`` only.
     """
     problems = []
     for index, trigger in enumerate(file.triggers):

@@ -15,11 +15,11 @@ QUEUE = r"[a-z0-9][a-z0-9._-]*"
 # What may be a URL: no blanks, and no quote that closes it.
 _WORD = re.compile(r"""(?:[^\s"']|["'](?![\s,:\])}]|$))+""")
 
-# What is compared to find the name that was meant: names of so many characters, so many of them.
+# Limits for the search of a similar name: characters of a name, and number of names.
 _LONGEST_COMPARED = 40
 _MOST_COMPARED = 50
 
-# A job or product of this name could not be told from the input "source".
+# A job or product of this name would look like the input "source".
 RESERVED_NAMES = frozenset({"source"})
 
 # What decides which code runs, or what the platform itself sets. The last four are the shell's

@@ -36,7 +36,8 @@ class Mark:
 class Scalar:
     """A word as written; ``plain`` unless it was quoted or a block.
 
-    A ``refused`` one stands for what is not read, such as an alias, and what was told already.
+    A ``refused`` one stands for a value that is not read, such as an alias. Its problem was
+    reported.
     """
 
     text: str

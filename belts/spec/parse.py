@@ -51,7 +51,7 @@ _EMPTY = Problem("value.empty", "error", "The file is empty.", "Begin with the l
 
 @dataclass(frozen=True, slots=True)
 class ParseResult:
-    """What became of a file: ``file`` is None when any of the problems is an error.
+    """The result for a file: ``file`` is None if any of the problems is an error.
 
     ``draft`` is what could be read of it even so, for finding out what else is wrong with it;
     None where nothing could.

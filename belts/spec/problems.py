@@ -19,8 +19,8 @@ _SHOWN_COLUMNS = 160
 class Problem:
     """Something wrong with a belt file; ``line`` and ``column`` count from 1 where known.
 
-    ``severity`` is error or warning; or unsure, which is told to nobody: a part of the file that
-    cannot be read may be what was meant. ``path`` says where in the file's structure it is, such as
+    ``severity`` is error, warning, or unsure. An unsure problem is not shown: an unreadable part of
+    the file may have the missing name. ``path`` says where in the file's structure it is, such as
     ``belts[0].jobs[1].inputs[0]``.
     """
 

@@ -1,6 +1,6 @@
 """From a tree to plain values, after the description in ``belts.spec.keys``.
 
-Whatever is wrong becomes a problem, and reading goes on; a value that cannot be used is left out.
+Each mistake becomes a problem, and reading continues without the value.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ def _capital(text: str) -> str:
 
 
 def _list_hint(kind: ListOf, node: Node) -> str:
-    """Return the form of the list for somebody who wrote a mapping."""
+    """Return an example of the list, for an author who wrote a mapping."""
     if isinstance(node, Scalar) and node.is_null:
         return ""
     return f"Write a list:\n{kind.example}" if kind.example else ""

@@ -68,7 +68,7 @@ class WordReader:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is wrong that hints for yet more would only cost time."""
+        """Whether the file has more problems than are shown, so that hints would only cost time."""
         return len(self.problems) >= PROBLEMS
 
     def _scalar(self, node: Node, path: str, wanted: str) -> Scalar | None:

@@ -34,7 +34,7 @@ class Case:
 class Frame:
     """One construct: code, double quotes, ``${...}``, arithmetic, or a here-document's body.
 
-    It reaches to ``end`` at most; ``resume`` is where scanning goes on behind a construct whose
+    It reaches to ``end`` at most; ``resume`` is where scanning continues after a construct whose
     end was found beforehand.
     """
 

@@ -34,7 +34,7 @@ class ShellScan(ExpansionScan):
     ) -> None:
         """Take a script for ``shell`` (bash or sh) and the pattern of what to find.
 
-        ``within_word`` tells that the text goes on where a word has begun, as behind ``NAME=``.
+        ``within_word`` says that the text continues a word, as after ``NAME=``.
         """
         super().__init__(text, shell, pattern)
         self.left_word = False

@@ -8,7 +8,7 @@ import pytest
 
 from belts.import_report import to_document, to_text
 from belts.importing import ImportOptions, import_sources
-from belts.repository import deaf, other_repository
+from belts.repository import other_repository, other_triggers
 from belts.spec.names import quoted, without_logins
 from belts.spec.parse import parse_belt_text
 from belts.spec.problems import Problem, to_json
@@ -111,7 +111,10 @@ def test_warnings_of_a_pushed_file_leave_the_login_out(url: str) -> None:
     text = FILE.format(url=url)
     file = parse_belt_text(text).file
     assert file is not None
-    problems = [*other_repository(product, file), *deaf(file, "https://git.example/other.git")]
+    problems = [
+        *other_repository(product, file),
+        *other_triggers(file, "https://git.example/other.git"),
+    ]
     said = str(to_json(problems, text))
     assert {each.code for each in problems} == {"product.other-source", "trigger.other-repository"}
     assert "s3cr3t" not in said

@@ -67,7 +67,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import, print what became of each source, and exit with 1 if any failed."""
+        """Import, print the result for each source, and exit with 1 if any failed."""
         wanted = ImportOptions(
             ref=options["ref"],
             source=options["source"],
