@@ -128,6 +128,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "conveyor_site.content_policy.ContentPolicyMiddleware",
+    "conveyor_site.null_characters.NullCharacterMiddleware",
     "conveyor_site.visible_text.VisibleTextMiddleware",
 ]
 ROOT_URLCONF = "conveyor_site.urls"

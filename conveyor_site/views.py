@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from belts.spec.schema import json_schema
 from conveyor_site.api_errors import DATABASE_DOWN, DATABASE_ERRORS, RETRY_AFTER_S, body
+from conveyor_site.null_characters import NullCharacterError
 from conveyor_site.throttle import LoginThrottle
 from products.models import Product
 from products.pages import Page
@@ -119,6 +120,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
             "This site does not answer to that name. Use its address, or have its operator add "
             "the name to CONVEYOR_ALLOWED_HOSTS."
         )
+    elif isinstance(exception, NullCharacterError):
+        sentence = str(exception)
     return _error(request, 400, sentence, code="request.invalid")
 
 

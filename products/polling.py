@@ -202,7 +202,10 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
         if not is_mine:
             return 0
         _remember(source, found, seen, written)
-        news = _moved_since_import(source, found) if is_first else written
+        news = written
+        if is_first:
+            # A product that was archived has refs from before: what moved meanwhile is no event.
+            news = [] if seen else _moved_since_import(source, found)
         events = _make_events(source, found, seen, news)
         write_outbox([*_imports(source, found), *_starts(source, events)])
     if events:

@@ -119,9 +119,13 @@ def test_an_edit_of_a_job_is_published_and_an_older_definition_stays(boss: Clien
 MISTAKES = [
     ({"inputs": '["no such input"]'}, "inputs", "inputs[0]: &quot;no such input&quot; is not an"),
     ({"commands": "echo '${hand.X}'"}, "commands", "stands in single quotes"),
-    ({"timeout": "soon"}, "timeout", "&quot;soon&quot; is not a duration. Write seconds"),
-    ({"env": '{"PATH": "/"}'}, "env", "reserved for the platform"),
-    ({"commands": ""}, "commands", "A job needs commands. What the job does."),
+    (
+        {"timeout": "soon"},
+        "timeout",
+        "&quot;soon&quot; is not a duration. Write a number of seconds",
+    ),
+    ({"env": '{"PATH": "/"}'}, "env", "reserved for Conveyor"),
+    ({"commands": ""}, "commands", "A job needs commands. The script of the job."),
     ({"post_run_timeout": "x"}, "post_run_timeout", "&quot;x&quot; is not a duration."),
 ]
 
@@ -174,7 +178,7 @@ def test_a_mistake_of_the_belt_and_of_a_trigger_is_told_at_its_field(boss: Clien
     product = builders.a_product("hand")
     form = a_belt_form(product, a_job_form(), env='{"PATH": "/"}')
     page = add(boss, "belt", form).content.decode()
-    assert "reserved for the platform" in errors_at(page, "env")
+    assert "reserved for Conveyor" in errors_at(page, "env")
 
     add(boss, "belt", a_belt_form(product, a_job_form()))
     add(boss, "trigger", a_trigger_form(product))

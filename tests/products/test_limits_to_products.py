@@ -85,7 +85,7 @@ def test_token_of_all_and_of_some_is_refused() -> None:
 @pytest.mark.parametrize("limited", [False, True])
 def test_command_states_whether_a_token_reaches_all(limited: bool) -> None:
     product, out = builders.a_product(), StringIO()
-    user = builders.a_user()
+    user = builders.a_member(product)
     words = ["--product", product.name] if limited else []
     call_command("create_token", user.username, *words, stdout=out)
     token = ApiToken.objects.get()
