@@ -93,8 +93,8 @@ class UnhandledKindError(PlatformError):
         kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
         super().__init__(
             f"The outbox has rows of kinds that this version of Conveyor does not deliver: {kinds}."
-            " They stay in the outbox. Start an orchestrator of the version that wrote them, or "
-            "delete the rows if they are no longer needed."
+            " They are kept. Start an orchestrator of the version that wrote them. Rows that are "
+            "not needed can be deleted from the database."
         )
 
 

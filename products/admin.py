@@ -1,4 +1,4 @@
-"""The admin of products, their sources and credentials, and of what the platform notes there."""
+"""The admin of products, sources, credentials, tokens, and the records of the platform."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MOST_BOUND = 5
 
 # --- Products -------------------------------------------------------------------------------------
 class MembershipInline(BoundedInline, admin.TabularInline[Membership, Product]):
-    """Who may do what with the product."""
+    """The members of the product, with their roles."""
 
     model = Membership
     autocomplete_fields = ("user",)
@@ -63,7 +63,7 @@ class SourceInline(BoundedInline, admin.StackedInline[Source, Product]):
 
 @admin.register(Product)
 class ProductAdmin(BoundedAdmin):
-    """Products; one that is not needed any more is archived, as its runs stay."""
+    """Products. A product that is no longer needed is archived, because its runs stay."""
 
     list_display = ("name", "managed_by", "source_url", "archived_at", "page")
     list_filter = ("managed_by", ("archived_at", admin.EmptyFieldListFilter))
@@ -113,7 +113,7 @@ class ProductAdmin(BoundedAdmin):
 
 
 def _look_now(page: BoundedAdmin, request: HttpRequest, sources: QuerySet[Source]) -> None:
-    """Look at the first sources here and now, and have the orchestrators look at the rest."""
+    """Poll the first sources in this request; make the rest due for the orchestrators."""
     ids = list(sources.values_list("pk", flat=True))
     first, rest = ids[:_MOST_LOOKS], ids[_MOST_LOOKS:]
     made = poll_sources(first)
@@ -130,7 +130,7 @@ def _look_now(page: BoundedAdmin, request: HttpRequest, sources: QuerySet[Source
 
 @admin.register(Membership)
 class MembershipAdmin(BoundedAdmin):
-    """Who may do what with which product."""
+    """The members of all products, with their roles."""
 
     list_display = ("product", "user", "role")
     list_filter = ("role",)
@@ -142,7 +142,7 @@ class MembershipAdmin(BoundedAdmin):
 # --- Sources --------------------------------------------------------------------------------------
 @admin.register(Source)
 class SourceAdmin(BoundedAdmin):
-    """Repositories, and how the last look at them went."""
+    """Repositories, with the result of the last poll."""
 
     form = SourceForm
     list_display = ("product", "url", "default_branch", "head", "polled_at", "due_at", "trouble")
@@ -187,7 +187,7 @@ class SourceAdmin(BoundedAdmin):
 
 @admin.register(SeenRef)
 class SeenRefAdmin(ReadOnlyAdmin):
-    """Where branches and tags were last seen."""
+    """The commits of branches and tags at the last poll."""
 
     list_display = ("source", "ref", "commit")
     list_select_related = ("source__product",)
@@ -197,7 +197,7 @@ class SeenRefAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    """What happened in sources and on schedules, newest first, and what came of it."""
+    """Events of sources and schedules, newest first, with their outcome."""
 
     list_display = ("created_at", "product", "what", "ref", "short", "origin", "outcome")
     list_filter = ("origin", "tainted", ("handled_at", admin.EmptyFieldListFilter))
@@ -220,7 +220,7 @@ class EventAdmin(ReadOnlyAdmin):
 @method_decorator(sensitive_post_parameters("value"), name="changeform_view")
 @admin.register(Credential)
 class CredentialAdmin(BoundedAdmin):
-    """Credentials: their values go in here and come out nowhere."""
+    """Credentials. A value can be written here and is never shown."""
 
     form = CredentialForm
     fields = (
@@ -260,7 +260,7 @@ class CredentialAdmin(BoundedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Return the form; that the value cannot be opened is told above it."""
+        """Return the form, with a warning above it if the value cannot be opened."""
         credential = self.get_object(request, object_id)
         if request.method == "GET" and isinstance(credential, Credential):
             why = why_closed(credential)
@@ -310,7 +310,7 @@ class ApiTokenAdmin(BoundedAdmin):
         return [] if obj is None else self.get_fields(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Return False: a token that should be another one is made anew."""
+        """Return False: instead of changing a token, make a new one."""
         return False
 
     @admin.display(description="scopes")
@@ -375,7 +375,7 @@ class ConfigurationAdmin(BoundedAdmin):
 
 @admin.register(Duty)
 class DutyAdmin(ReadOnlyAdmin):
-    """Periodic duties: when they are due, and who did them last."""
+    """Periodic duties: their due times, and the process that performed them last."""
 
     list_display = ("name", "due_at", "claimed_until", "done_at", "done_by", "error")
     search_fields = ("name",)
@@ -383,7 +383,7 @@ class DutyAdmin(ReadOnlyAdmin):
 
 @admin.register(OutboxRow)
 class OutboxRowAdmin(ReadOnlyAdmin):
-    """What must still happen because of a change; a row is gone when it has happened."""
+    """Work that must follow a commit. A row is deleted when its work is done."""
 
     list_display = ("kind", "key", "due_at", "claimed_until", "tries", "error", "created_at")
     list_filter = ("kind", ("error", admin.EmptyFieldListFilter))

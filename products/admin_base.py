@@ -1,4 +1,4 @@
-"""The base of all admin pages: bounded work, and no failure whatever a form or address holds."""
+"""The base of all admin pages: limited queries, and no failure for odd forms or addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making products, and taking them out of service without losing what they did."""
+"""Archiving products, which keeps their runs, and restoring them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from products.models import Product, Source
 
 
 def archive_product(product: Product) -> bool:
-    """Take a product out of service: its source is not looked at; return False if it was.
+    """Archive a product, so that its source is not polled; return False if it was archived before.
 
-    Everything that it did stays.
+    Its runs and events stay.
     """
     archived = Product.objects.filter(pk=product.pk, archived_at__isnull=True)
     done = archived.update(archived_at=Now()) == 1
@@ -20,9 +20,9 @@ def archive_product(product: Product) -> bool:
 
 
 def restore_product(product: Product) -> bool:
-    """Put an archived product into service again; return False if it was not archived.
+    """Restore an archived product; return False if it was not archived.
 
-    What its source has by then makes no events.
+    Commits that its source got meanwhile make no events.
     """
     with transaction.atomic():
         archived = Product.objects.filter(pk=product.pk, archived_at__isnull=False)

@@ -1,6 +1,6 @@
-"""Credentials: sealing them, and giving them to the jobs and sources that may have them.
+"""Credentials: encryption, and release to the jobs and sources that may use them.
 
-Nothing is frozen: a credential is read, authorised and opened at the moment it is needed.
+A run does not freeze its credentials. They are read, authorised and decrypted when they are needed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from products.models import Credential, Product, Source
 from products.names import variable_of_credential
 from products.ssh_keys import has_passphrase
 
-#: Shorter values cannot be masked in logs without masking half of them.
+#: A shorter value cannot be masked in logs, because it would mask ordinary words.
 SHORTEST_VALUE = 6
 LONGEST_VALUE = 64 * 1024
 _USE_NOTED_EVERY = timedelta(minutes=1)
@@ -96,7 +96,7 @@ class CredentialValueError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class OpenedCredential:
-    """A credential with its value in the clear: for the one who asked, and never stored.
+    """A credential with its decrypted value, for the caller only; it is never stored.
 
     ``kind`` is a text of ``Credential.Kind``; ``variable`` is where a job finds the value or the
     path of the file with it; ``username`` is empty except for git.
@@ -222,7 +222,7 @@ def open_for_source(source: Source) -> OpenedCredential | None:
 
 # --- Keys and all credentials ---------------------------------------------------------------------
 def try_credentials() -> int:
-    """Open every stored value, and let go of it; return how many there are.
+    """Open every stored value as a test; return the number of values.
 
     Raises CredentialsUnreadableError, which names those that cannot be opened, and KeysError.
     """
@@ -240,7 +240,7 @@ def try_credentials() -> int:
 
 
 def why_closed(credential: Credential) -> str | None:
-    """Return a sentence of why the stored value cannot be opened; None if it can, or is not yet."""
+    """Return why the stored value cannot be opened; None if it can, or if there is no value."""
     try:
         _opened(credential, key_ring())
     except CredentialEmptyError:
@@ -251,11 +251,11 @@ def why_closed(credential: Credential) -> str | None:
 
 
 def rotate_credentials() -> int:
-    """Seal with the newest key what an older one sealed; return how many that were.
+    """Encrypt with the newest key all values of older keys; return their number.
 
-    Jobs may start meanwhile: each row changes in one statement, only if nobody wrote it since it
-    was read, and until then the older key opens it. What cannot be opened is left as it is, and
-    found by ``try_credentials``. Raises KeysError.
+    Jobs may start meanwhile. Each row changes in one statement, and only if it was not written
+    since it was read. Until then the older key opens it. A value that cannot be opened stays
+    unchanged, and ``try_credentials`` finds it. Raises KeysError.
     """
     keys = key_ring()
     done = 0

@@ -1,11 +1,11 @@
-"""What people are told of a database that cannot be used."""
+"""Messages about a database that cannot be used."""
 
 from __future__ import annotations
 
 from django.db import connection
 from django.db.utils import InterfaceError, OperationalError
 
-#: What PostgreSQL calls a table that is not there; SQLite has no word of its own for it.
+#: The code of PostgreSQL for a missing table; SQLite has no code for it.
 _UNDEFINED_TABLE = "42P01"
 
 _SERVER = (
@@ -33,7 +33,7 @@ _STATES = {
 
 
 def database_sentence(error: Exception) -> str | None:
-    """Return what to tell of a database's error; None for one that is a mistake of ours."""
+    """Return a message about a database error; None for an error in Conveyor itself."""
     if connection.vendor == "sqlite":
         return _of_file(error)
     is_empty = getattr(error.__cause__, "sqlstate", "") == _UNDEFINED_TABLE
@@ -44,7 +44,7 @@ def database_sentence(error: Exception) -> str | None:
 
 def _of_file(error: Exception) -> str | None:
     name = getattr(error.__cause__, "sqlite_errorname", "")
-    known = [told for start, told in _STATES.items() if name.startswith(start)]
+    known = [state for start, state in _STATES.items() if name.startswith(start)]
     if not known and not isinstance(error, (OperationalError, InterfaceError)):
         return None
     state, way_out = known[0] if known else (_first_line(error), _PREPARE)

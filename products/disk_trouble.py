@@ -1,4 +1,4 @@
-"""What people are told of a file or folder that cannot be used."""
+"""Messages about a file or folder that cannot be used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_full(error: OSError) -> bool:
 
 
 def state_of(error: OSError) -> str:
-    """Return how the thing stands, for the middle of a sentence."""
+    """Return the state of the file or folder, for the middle of a sentence."""
     return _STATES.get(error.errno or 0) or error.strerror or str(error)
 
 
@@ -45,7 +45,7 @@ def name_of_user(uid: int) -> str:
 
 
 def require_access(path: Path, mode: int) -> None:
-    """Raise OSError unless this user may use what is there so; ``mode`` is as of ``os.access``."""
+    """Raise OSError unless this user has access; ``mode`` as for ``os.access``."""
     if os.access(path, mode, effective_ids=True):
         return
     is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY

@@ -1,4 +1,4 @@
-"""The ground of all errors of ours: each has a code, a sentence and somebody at fault."""
+"""Base classes of all errors of Conveyor: each has a code and a sentence for people."""
 
 from __future__ import annotations
 

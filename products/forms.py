@@ -14,7 +14,7 @@ from products.git.access import kind_problem
 from products.git.urls import check_url, same_host, same_repository
 from products.models import ApiToken, Configuration, Credential, Source
 from products.names import variable_of_credential, variable_problem
-from products.sources import check_path, forget_sights, look_at_once
+from products.sources import check_path, poll_at_once, reset_polling
 from products.tokens import DEFAULT_DAYS, MAX_DAYS, SCOPES
 
 #: The kinds of credentials that sources are read with.
@@ -192,8 +192,8 @@ class SourceForm(forms.ModelForm[Source]):
         """Store the source, and have it looked at at once."""
         before = str(self.initial.get("url", ""))
         if before and not same_repository(before, self.instance.url):
-            forget_sights(self.instance)
-        look_at_once(self.instance)
+            reset_polling(self.instance)
+        poll_at_once(self.instance)
         source: Source = super().save(commit)
         return source
 

@@ -1,4 +1,4 @@
-"""Writing to the outbox: the one way in which a committed change makes something else happen."""
+"""Writing rows to the outbox, for work that must follow the commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from products.statements import columns_of, insert_rows, later
 
 @dataclass(frozen=True)
 class Consequence:
-    """One thing that must happen: its kind, what makes it the same thing, and its facts.
+    """One piece of work: its kind, its unique key, and its payload.
 
     ``delay_s`` is in seconds from now on the database's clock. ``product_name`` names the product
     whose repository may have to be read for it, if any.
@@ -34,7 +34,7 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
     """Insert a row for each consequence, in the transaction that is open.
 
     A consequence that is in the outbox already stays one row. After the commit the signal
-    ``outbox_written`` tells of those that are due at once.
+    ``outbox_written`` is sent with the rows that are due at once.
     """
     wanted = list(consequences)
     if not wanted:
@@ -61,10 +61,10 @@ def write_outbox(consequences: Iterable[Consequence]) -> None:
 
 
 def _wait_s(one: Consequence) -> float:
-    """Return after how many seconds a row is due to be found by an orchestrator.
+    """Return the seconds after which a row is due for an orchestrator.
 
-    Hints need no delivery but the telling, which the process that commits them does itself. Only
-    those that are still there after a while are another's.
+    The process that commits a hint also publishes it. An orchestrator publishes only hints that are
+    still in the outbox later.
     """
     if one.kind == OutboxRow.Kind.HINT and one.delay_s <= 0:
         return settings.CONVEYOR_TIMES["sweep"]

@@ -1,4 +1,4 @@
-"""The path converter of names of products, belts and jobs: other text is no such path."""
+"""The URL path converter for names of products, belts and jobs."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""Polling: one look at a source tells what is new there, and each new thing becomes one event.
+"""Polling of sources: each new commit of a branch and each new tag becomes one event.
 
-A look is claimed on the source's row by a guarded update, so any number of orchestrators may poll.
-What was claimed is looked at outside any transaction, several sources at once; what was found is
-written in one transaction that begins with the same guard: a look that comes too late writes
-nothing.
+A guarded update on the row of the source claims a poll, so any number of orchestrators may poll.
+Several sources are read in parallel, outside of transactions. The result is written in one
+transaction that begins with the same guard, so that a poll whose claim expired writes nothing.
 
-The first look at a source records what it has. It makes no event, unless the default branch has
+The first poll of a source records its refs. It makes no event, unless the default branch has
 moved since its file was imported: that move is an event like any later one. Later a new commit of a
 branch is a push, of the default branch also a merge, and a new tag is a tag, each once for each ref
 and commit.
@@ -43,13 +42,13 @@ from products.outbox import Consequence, write_outbox
 
 logger = logging.getLogger(__name__)
 
-#: A source that cannot be read is looked at ever less often, up to so many seconds apart.
+#: Maximum seconds between two polls of a source that cannot be read.
 LONGEST_BACKOFF_S = 600.0
-#: A source that answers slowly is looked at no more than a tenth of the time.
+#: A slow source is polled for at most one tenth of the time.
 _SHARE = 10
-#: So many sources are looked at at once.
+#: Maximum number of sources that are read in parallel.
 _AT_ONCE = 8
-#: So many changes of one source are written at once; the rest are found by the next look.
+#: Maximum number of changes that one poll writes; the next poll finds the others.
 _MOST_CHANGES = 200
 # Of the refs that are passed over, the number that the warning names, and characters of each name.
 _MOST_NAMED = 5
@@ -77,15 +76,16 @@ class _Answer:
 
 
 def poll_source(source_id: UUID) -> int:
-    """Look at a source now, due or not, unless somebody is; return how many events that made.
+    """Poll a source now, also if it is not due; return the number of new events.
 
-    A failure is kept in the source's ``error`` and raised nowhere.
+    Does nothing while another poll has the claim. A failure is stored in ``error`` of the source
+    and not raised.
     """
     return _poll([source_id], only_due=False)
 
 
 def poll_sources(source_ids: Sequence[UUID]) -> int:
-    """Look at these sources now, as ``poll_source`` does; return how many events that made."""
+    """Poll these sources now, as ``poll_source`` does; return the number of new events."""
     return sum(
         _poll(source_ids[first : first + _AT_ONCE], only_due=False)
         for first in range(0, len(source_ids), _AT_ONCE)
@@ -93,7 +93,7 @@ def poll_sources(source_ids: Sequence[UUID]) -> int:
 
 
 def poll_due_sources(limit: int = 20) -> int:
-    """Look at the sources that are due, longest due first; return how many events that made."""
+    """Poll due sources, oldest first; return the number of new events."""
     rows = Source.objects.due().filter(poll=True, product__archived_at__isnull=True)
     due = list(rows.order_by("due_at").values_list("pk", flat=True)[:limit])
     return sum(
@@ -113,7 +113,7 @@ def _poll(source_ids: Sequence[UUID], *, only_due: bool) -> int:
 
 # --- Looking --------------------------------------------------------------------------------------
 def _begin(source_id: UUID, *, only_due: bool) -> _Look | None:
-    """Claim a look, unless another one is going on; return None also where it failed at once."""
+    """Claim a poll; return None if another poll has the claim or this one fails at once."""
     until = _claim(source_id, only_due=only_due)
     if until is None:
         return None
@@ -165,7 +165,7 @@ def _end(look: _Look, answer: _Answer) -> int:
 
 # --- Writing --------------------------------------------------------------------------------------
 def _give_back(look: _Look, **fields: Any) -> bool:
-    """End the claim and write the row; return False, writing nothing, if it is ours no more."""
+    """End the claim and write the row; return False and write nothing if the claim expired."""
     mine = Source.objects.filter(pk=look.source.pk, claimed_until=look.until)
     return mine.update(claimed_until=None, polled_at=Now(), **fields) == 1
 
@@ -192,7 +192,7 @@ def _record(look: _Look, found: RemoteRefs, *, took_s: float) -> int:
     """Write what is new in one transaction; return the number of events."""
     source = look.source
     is_first = source.first_seen_at is None
-    # Nobody else writes these while the claim holds.
+    # No other process writes these rows during the claim.
     seen = {row.ref: row for row in SeenRef.objects.filter(source=source)}
     changed = _changed(found, seen)
     written = changed if is_first else changed[:_MOST_CHANGES]
@@ -290,7 +290,7 @@ def _make_events(
     Event.objects.bulk_create(
         [event for event in wanted if event.key not in known], ignore_conflicts=True
     )
-    # A webhook may have told of the same happening a moment ago: then it is its event.
+    # A webhook may have stored the same event a moment ago.
     made = Event.objects.filter(pk__in=[event.pk for event in wanted])
     return list(made.order_by("pk"))
 
@@ -327,7 +327,7 @@ def _starts(source: Source, events: Iterable[Event]) -> Iterator[Consequence]:
 def _imports(source: Source, found: RemoteRefs) -> list[Consequence]:
     """Return that the file is to be imported, if the product is its and may have a new one.
 
-    The first sight of a repository is no change of it: somebody has just imported its file.
+    The first poll of a repository is not a change, because its file has just been imported.
     """
     head, before = found.head_commit, source.head_commit
     is_new = head not in ("", before) and (bool(before) or source.first_seen_at is not None)

@@ -1,4 +1,4 @@
-"""A bounded memory of what never changes, so that a process reads it once."""
+"""A bounded cache of values that never change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Remembered(Generic[Key, Value]):
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Value | None:
-        """Return the value, or None where it is not known (any more)."""
+        """Return the value, or None if it is not cached."""
         with self._lock:
             value = self._values.get(key)
             if value is not None:
@@ -28,7 +28,7 @@ class Remembered(Generic[Key, Value]):
             return value
 
     def put(self, key: Key, value: Value) -> None:
-        """Know the value from now on."""
+        """Store the value; drop the least recently used one if the cache is full."""
         with self._lock:
             self._values[key] = value
             if len(self._values) > self._size:

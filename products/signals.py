@@ -5,5 +5,5 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 #: Sent after the commit that wrote outbox rows, with ``rows``: a list of (id, kind, payload).
-#: Receivers only make haste: what they fail to do is done by the reconciler.
+#: Receivers only save time: the reconciler does the work of receivers that fail.
 outbox_written = Signal()

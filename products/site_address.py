@@ -1,7 +1,7 @@
-"""Where the site of this data folder is served at present, for links that commands print.
+"""The address at which the site of this data folder is served now, for links in commands.
 
-The orchestrator that serves it holds a lock on the file as long as it lives, so an address that
-nobody serves any more is not used.
+The orchestrator holds a lock on the file while it lives. So the address of an orchestrator that has
+ended is not used.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _BETWEEN_S = 0.01
 
 
 def publish_address(url: str) -> None:
-    """Write the URL down for as long as this process and its children live.
+    """Write the URL to the file for the life of this process and its children.
 
-    Does nothing when another server of the same data folder has done so, and where the file
-    cannot be written: then links have the address of the settings.
+    Does nothing if another server of the same data folder has done so, or if the file cannot be
+    written. Then links have the address of the settings.
     """
     try:
         file = os.open(_path(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -43,7 +43,7 @@ def publish_address(url: str) -> None:
 
 
 def served_address() -> str:
-    """Return the URL at which the site is served now; empty if nobody serves it."""
+    """Return the URL at which the site is served now; empty if it is not served."""
     try:
         file = os.open(_path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

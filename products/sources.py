@@ -1,4 +1,4 @@
-"""Sources: which repository a product is made from."""
+"""Sources: the repositories of products."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def check_path(path: str) -> None:
 
 @transaction.atomic
 def set_source(product: Product, url: str, path: str | None = None) -> Source:
-    """Make a repository the product's source, and have it looked at at once; return the source.
+    """Make a repository the source of the product, due for a poll; return the source.
 
-    The address is kept as it is written; no path keeps the one that is there. Another repository
-    is looked at as if for the first time. The credential stays only while the address leads to
-    the host that it was given for. Raises SourceUrlError and SourcePathError.
+    The address is stored as it is written. Without ``path`` the present path stays. The first poll
+    of another repository makes no events. The credential stays only if the host stays the same.
+    Raises SourceUrlError and SourcePathError.
     """
     check_url(url)
     if path is not None:
@@ -52,12 +52,12 @@ def set_source(product: Product, url: str, path: str | None = None) -> Source:
     if source is None:
         source = Source(product=product)
     elif not same_repository(source.url, url):
-        forget_sights(source)
+        reset_polling(source)
     if source.url and not same_host(source.url, url):
         source.credential = None
     source.url = url
     source.path = path if path is not None else source.path
-    look_at_once(source)
+    poll_at_once(source)
     source.save()
     source.refresh_from_db()
     return source
@@ -90,16 +90,16 @@ def note_imported(product: Product, commit: str) -> None:
     rows.update(head_commit=commit)
 
 
-def forget_sights(source: Source) -> None:
-    """Have the next look be the first one; the caller stores the source."""
+def reset_polling(source: Source) -> None:
+    """Make the next poll the first one; the caller stores the source."""
     SeenRef.objects.filter(source=source).delete()
     source.first_seen_at = None
     source.default_branch = source.head_commit = ""
     source.polled_at = None
 
 
-def look_at_once(source: Source) -> None:
-    """Have the next look be due, and one that is going on write nothing; the caller stores it."""
+def poll_at_once(source: Source) -> None:
+    """Make the next poll due, and end the claim of a running one; the caller stores the source."""
     source.due_at = Now()
     source.claimed_until = None
     source.error = source.warning = ""

@@ -1,4 +1,4 @@
-"""What can be told of a private key for ssh by looking at it."""
+"""Inspection of private keys for ssh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN = _MAGIC + (4).to_bytes(4, "big") + b"none"
 
 
 def has_passphrase(key: str) -> bool:
-    """Return whether a private key opens with a passphrase only; False for what is no key."""
+    """Return whether a private key needs a passphrase; False for a text that is not a key."""
     if _ENCRYPTED.search(key):
         return True
     found = _OPENSSH.search(key)

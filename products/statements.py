@@ -1,8 +1,8 @@
 """Statements that are compiled once and executed often.
 
-Django builds and compiles a query anew each time it is used, which takes several times as long as
-executing it does. Here it compiles the query once, with ``Given`` in the place of values; what the
-database receives is the same. For the few statements that every job needs.
+Django builds and compiles a query for each use, which takes several times as long as its execution.
+This module compiles a query once, with ``Given`` in the place of values. The database receives the
+same statement. It is for the few statements that every job needs.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from django.db.models.sql import InsertQuery, UpdateQuery
 from products.remembered import Remembered
 
 _REMEMBERED = 256
-#: Rows are inserted by statements for so many each, the rest by one for as many as are left. Of
-#: these, which differ from time to time, only those for a few are remembered.
+#: Rows are inserted by statements of this size, and the rest by one smaller statement. Of the
+#: smaller statements, only those of up to ``_FEW`` rows are cached.
 _MANY = 64
 _FEW = 8
-#: Executions after which a statement counts as one that comes often.
+#: Number of executions after which PostgreSQL prepares a statement.
 _PLANNED_AFTER = 5
 
 
@@ -61,7 +61,7 @@ NOW = Now()
 
 @lru_cache(_REMEMBERED)
 def later(seconds: float) -> Combinable:
-    """Return the moment so many seconds after that of the statement."""
+    """Return the time that is ``seconds`` after the time of the statement."""
     return NOW + timedelta(seconds=seconds)
 
 
@@ -187,7 +187,7 @@ class Select:
 
 
 class SelectOne(Generic[Row]):
-    """A query for one row of a model, as an instance; ``build`` is told which columns to read.
+    """A query for one row of a model, as an instance; ``build`` takes the columns to read.
 
     ``without`` are fields that are read when they are asked for.
     """
@@ -306,7 +306,7 @@ def insert_rows(
 
 
 def _portion(database: Any, columns: int) -> int:
-    """Return how many rows a statement inserts at the most."""
+    """Return the maximum number of rows that one statement inserts."""
     most = database.features.max_query_params
     return _MANY if most is None else max(1, min(_MANY, most // columns))
 
@@ -339,14 +339,14 @@ def _execute(database: Any, statement: _Statement, sources: Sources) -> int:
 
 
 # --- Executing ------------------------------------------------------------------------------------
-class _Kept(threading.local):
-    """The cursor that a thread uses again and again, with the driver's connection that it is of."""
+class _ReusedCursor(threading.local):
+    """The cursor that a thread reuses, with the connection of the driver that it belongs to."""
 
     of: Any = None
     cursor: Any = None
 
 
-_kept = _Kept()
+_reused = _ReusedCursor()
 
 
 def _executed(
@@ -354,8 +354,8 @@ def _executed(
 ) -> Any:
     """Execute a statement and return what ``result`` makes of the cursor.
 
-    As Django does it, without the objects that it makes for each statement. Where somebody
-    watches what is executed, it is done by Django itself.
+    This does the same as Django, without the objects that Django makes for each statement. If
+    statements are logged or wrapped, Django executes it.
     """
     parameters = statement.filled(sources, database)
     if database.execute_wrappers or database.queries_logged or database.connection is None:
@@ -364,10 +364,10 @@ def _executed(
             return result(watched)
     database.validate_no_broken_transaction()
     with database.wrap_database_errors:
-        if _kept.of is not database.connection:
-            _kept.of, _kept.cursor = database.connection, database.create_cursor()
-        _kept.cursor.execute(statement.sql, parameters)
-        return result(_kept.cursor)
+        if _reused.of is not database.connection:
+            _reused.of, _reused.cursor = database.connection, database.create_cursor()
+        _reused.cursor.execute(statement.sql, parameters)
+        return result(_reused.cursor)
 
 
 def _all_rows(cursor: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What no text may hold: NUL, and halves of characters, which no database and no shell takes."""
+"""Characters that texts must not contain: NUL and surrogates, which no database accepts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def unstorable(text: str) -> int | None:
 
 
 def storing_problem(text: str) -> str | None:
-    """Return what to tell of a text that cannot be kept, None for one that can."""
+    """Return a message about a text that cannot be stored, None for one that can."""
     number = unstorable(text)
     return None if number is None else LEAVE_OUT.format(number=number)

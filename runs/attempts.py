@@ -1,8 +1,7 @@
 """Attempts: claiming a job run and keeping its lease.
 
-The database decides: a claim and a renewal are guarded updates, so that a hint that comes twice,
-late or never changes nothing but the moment. How attempts begin is in ``runs.begin``, how they end
-in ``runs.finish``.
+Claims and renewals are guarded updates in the database. So a duplicate, late or lost hint changes
+only the time of a claim. ``runs.begin`` starts attempts, ``runs.finish`` ends them.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from runs.models import Attempt, JobRun
 from runs.states import BeltRunState, JobRunState, Reason
 from runs.transitions import JobKey, Moves, Why, insert_attempt, moving
 
-#: So many of the oldest job runs are tried, where others are quicker.
+#: Number of the oldest job runs that are tried if other runners claim them first.
 _CANDIDATES = 10
-#: ... and so often anew, where others were quicker with all of them.
+#: Number of searches for candidates if other runners claimed all of them first.
 _ROUNDS = 20
 
 
@@ -132,7 +131,7 @@ def claim_job_run(
 
 
 def _claim_first(found: Sequence[Candidate], runner: RunnerFacts, nonce: UUID) -> Claim | None:
-    """Claim the first of the candidates in which nobody was quicker."""
+    """Claim the first candidate that no other runner has claimed."""
     for candidate in found:
         untainted = not candidate.belt_run__tainted
         with moving(candidate.belt_run_id, if_untainted=untainted) as moves:

@@ -16,7 +16,7 @@ _UNCLAIMED = (JobRunState.WAITING, JobRunState.QUEUED)
 
 
 def cancel_job_run(job_run: JobRun, *, by: str) -> None:
-    """Cancel a job run: at once if no runner has it, else its runner is told.
+    """Cancel a job run: at once if no runner has it, else by a request to its runner.
 
     Asking again changes nothing. Raises RunFinishedError when it has ended, and RunGoneError when
     it was removed.

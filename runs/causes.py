@@ -1,4 +1,4 @@
-"""The chain of causes of a belt run, upwards: what led to it."""
+"""The chain of causes of a belt run, from the run up to its origin."""
 
 from __future__ import annotations
 

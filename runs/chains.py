@@ -1,4 +1,4 @@
-"""A chain of belt runs over all products, as people read it: who led to whom."""
+"""A chain of belt runs across products, in the order in which pages show it."""
 
 from __future__ import annotations
 

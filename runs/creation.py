@@ -1,4 +1,4 @@
-"""Making a belt run: everything about it is chosen and frozen in one transaction."""
+"""Creation of a belt run. One transaction chooses and freezes all its properties."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from runs.transitions import Why, moving
 class NewRun:
     """What a belt run is made from.
 
-    ``refuse_unresolved`` tells what becomes of a belt whose references name nothing: an error
-    for who asked, or, where nobody waits for an answer, a run that ends as errored at once.
+    ``refuse_unresolved`` decides about a belt whose references name nothing. With it an error is
+    raised for the caller. Without it, where no caller waits, the run ends as errored at once.
     """
 
     belt: Belt

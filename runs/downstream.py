@@ -1,4 +1,4 @@
-"""From an edge that has fired to the belt run that it starts."""
+"""Starting the downstream belt run of an edge that has fired."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runs.start import place_of
 
 logger = logging.getLogger(__name__)
 
-#: A downstream source that cannot be read is tried again for so long.
+#: Time for which a downstream source that cannot be read is tried again.
 _PATIENCE = timedelta(hours=1)
 
 
@@ -54,7 +54,7 @@ def _start(edge: Edge) -> BeltRun:
     belt: Belt | None = belts.first()
     if belt is None:
         raise NotStartedError(f"There is no belt {edge.product_name}.{edge.belt_name} here.")
-    # Whoever made it may have died before the edge knew of it.
+    # The process that made it may have died before it stored the run on the edge.
     made: BeltRun | None = BeltRun.objects.filter(upstream=edge.upstream, belt=belt).first()
     if made is not None:
         return made

@@ -1,4 +1,4 @@
-"""Lengths of time in words; ``live.js`` says the same while a clock ticks."""
+"""Durations as text; ``live.js`` shows the same text for running jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edges: which downstream belts a run will start, and when they fire or close."""
+"""Edges: the downstream belts that a run will start, and when edges fire or close."""
 
 from __future__ import annotations
 

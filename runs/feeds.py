@@ -1,4 +1,4 @@
-"""What watchers of runs look at: the log of an attempt, and the moves of a chain."""
+"""Feeds for live pages: the log of an attempt, and the moves of a chain."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class LogEvents:
         """Return the events since the look before."""
         job_run = JobRun.objects.only(*_LOOKED_AT).filter(pk=self._job_run_id).first()
         if job_run is None:
-            # It was removed, which its reader is told when it comes again.
+            # It was removed. The next request of the reader answers so.
             return Look(ended=True)
         self._number = self._number or job_run.last_attempt or None
         attempt = Attempt.objects.filter(job_run=job_run, number=self._number or 0).first()

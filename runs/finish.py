@@ -1,4 +1,4 @@
-"""The ends of attempts: their outputs, what becomes of the job, and all that follows.
+"""The ends of attempts: outputs, the next state of the job run, and all effects.
 
 One transaction stores the end, hands on the outputs, moves the job run, releases what became ready,
 settles the belt run, fires its edges and, for a slot that is free now, claims the next job run.
@@ -128,7 +128,7 @@ def end_attempt_by_server(attempt_id: UUID, end: AttemptEnd) -> bool:
 
 
 def cancelled_end(by: str) -> AttemptEnd:
-    """Return the end of an attempt whose cancel somebody has asked for."""
+    """Return the end of an attempt that ``by`` has cancelled."""
     return AttemptEnd(AttemptState.CANCELLED, Reason.CANCEL_REQUESTED, f"Cancelled by {by}.")
 
 

@@ -1,7 +1,7 @@
-"""From the bytes of a log to pieces of text that are safe to show.
+"""Converts the bytes of a log to pieces of text that are safe to show.
 
 Colours (SGR) become class names; every other escape sequence is dropped: no link, no cursor, no
-title. Control characters and those that turn the direction of text round are shown as escapes.
+title. Control characters and marks of text direction are shown as escapes.
 The sequences: https://ecma-international.org/publications-and-standards/standards/ecma-48/
 """
 

@@ -1,4 +1,4 @@
-"""How a belt run stands at one moment, as far as what follows depends on it."""
+"""The facts about a belt run that decide which work follows a move in it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from runs.states import UNFINISHED, JobRunState
 
 
 class Look(NamedTuple):
-    """What there is in a belt run.
+    """Facts about the rows of a belt run.
 
-    ``has_edges`` tells of edges that are still open, ``is_awaited`` of jobs elsewhere that wait
-    for its values.
+    ``has_edges``: some edges are still open. ``is_awaited``: jobs of other runs wait for its
+    values.
     """
 
     has_waiting: bool

@@ -1,8 +1,8 @@
-"""Which runners understand a job: each construct of a job has the protocol that brought it.
+"""The protocol that a runner needs for a job: each construct has the first protocol with it.
 
 A runner claims jobs up to its own protocol (``runners.protocol``). A construct that an older runner
-would get wrong has an entry here. What an older runner may leave out, such as one more variable of
-the environment, has none.
+would run wrongly has an entry here. A construct that an older runner may ignore, such as one more
+variable of the environment, has none.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Job runs that wait for a runner that does not exist.
+"""Warnings about queued job runs whose queue no runner serves.
 
-Runners belong to a higher app, which hands the queues that they serve to the views here.
+Runners belong to a higher app, which passes the served queues to the views here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ SILENT_FOR = timedelta(seconds=60)
 
 
 def queue_warning(job_run: JobRun, served: ServedQueues | None) -> str:
-    """Return the sentence for one job run; empty where there is none to say."""
+    """Return the warning for one job run; empty if there is none."""
     return queue_warnings([job_run], served or set).get(job_run.pk, "")
 
 
 def queue_warnings(job_runs: Iterable[JobRun], served: ServedQueues) -> dict[UUID, str]:
-    """Return the sentences for those job runs that are queued for long and served by nobody.
+    """Return warnings for the job runs that were queued long ago and whose queue is not served.
 
-    ``served`` is asked only when a job run has been queued for long.
+    ``served`` is called only if a job run was queued long ago.
     """
     latest = timezone.now() - SILENT_FOR
     waiting = [

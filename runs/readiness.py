@@ -32,7 +32,7 @@ class SupplyState(Enum):
 class Supply:
     """One supplier of a job; ``sentence`` says what is waited for, or why it never comes.
 
-    ``is_tainted`` changes nothing of when the job goes on, but how it is run.
+    ``is_tainted`` does not change when the job becomes ready. It changes how the job is run.
     """
 
     state: SupplyState
@@ -51,7 +51,7 @@ class WaitingJob:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Where a waiting job goes; ``state`` is WAITING for one that goes on waiting.
+    """The next state of a waiting job; WAITING if it continues to wait.
 
     A job that goes to QUEUED still has to read its inputs, which may end it as errored.
     """

@@ -1,7 +1,8 @@
-"""What the server ends or repeats because nobody else did in time; each verb is safe in any number.
+"""Sweeps that end or repeat what other processes left: lost attempts, cancels, limits, hints.
 
-Each deals with at most ``limit`` rows and returns how many that were. All times are the database's.
-A row that cannot be dealt with keeps no other from its turn: ``SweepError`` tells of it at the end.
+Each sweep handles at most ``limit`` rows and returns their number. Any number of processes may run
+it together. All times are the database's. A row that fails does not stop the others: ``SweepError``
+is raised at the end.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from runs.transitions import JobKey, Why, moving
 
 logger = logging.getLogger(__name__)
 
-#: So many rows with which nothing can be done are passed over at a time.
+#: Maximum number of rows without effect that one sweep skips.
 _MOST_IDLE = 10_000
-#: So many of the oldest job runs of a queue are announced again at a time.
+#: Maximum number of the oldest job runs of a queue that get another hint in one sweep.
 _HINTS_A_QUEUE = 32
 
 
@@ -51,7 +52,7 @@ def _sweep(rows: QuerySet[Any, Any], limit: int, deal: Callable[..., bool]) -> i
             except (OperationalError, InterfaceError):
                 raise
             except Exception as error:
-                # The edge of a row: whatever is wrong with it must not reach the others.
+                # An error of one row must not stop the other rows.
                 logger.exception("The row %s was not settled and is tried again.", row)
                 failures.append(error)
                 did = False
@@ -93,7 +94,7 @@ def end_overdue_attempts(limit: int = 200) -> int:
 
 
 def force_cancels(limit: int = 200) -> int:
-    """End attempts whose cancel was asked for long ago and that their runner did not end."""
+    """End attempts whose runner did not answer a cancel in time."""
     patience = timedelta(seconds=settings.CONVEYOR_TIMES["cancel_force"])
     deaf = Attempt.objects.filter(
         active_key__isnull=False, job_run__cancel_requested_at__lt=Now() - patience
@@ -128,9 +129,9 @@ def _end_unserved(key: JobKey, belt_run_id: UUID, limit_s: int) -> bool:
 
 
 def settle_stragglers(limit: int = 200) -> int:
-    """Look at belt runs again that have not ended though nothing in them goes on.
+    """Release unfinished belt runs again in which nothing happens.
 
-    Nothing is claimed or queued in them, and no job waits for another run that goes on.
+    No job run of them is claimed or queued, and none waits for an unfinished run.
     """
     busy = JobRun.objects.filter(state__in=[JobRunState.QUEUED, *CLAIMED])
     still = BeltRun.objects.unfinished().exclude(id__in=busy.values("belt_run_id"))

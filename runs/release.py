@@ -1,4 +1,4 @@
-"""What follows when job runs have moved: others become ready, edges fire, the belt run ends."""
+"""The effects of moved job runs: others become ready, edges fire, the belt run ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from runs.states import (
 from runs.taint import taint
 from runs.transitions import JobKey, Moves, Why, moving
 
-#: So many job runs are read by their names; where more are wanted, all are read.
+#: Up to this number, job runs are read by name; if more are needed, all are read.
 _FEW_NAMES = 8
 
 #: The belt runs that were looked at last, for what never changes of them.
@@ -206,7 +206,7 @@ def _rows(run_id: UUID, names: set[str] | None) -> dict[str, _Row]:
 
 
 def _rows_of(names: int) -> QuerySet[Any, Any]:
-    """Return the query for so many names; 0: for all job runs."""
+    """Return the query for that number of names; 0 means all job runs."""
     rows: Any = JobRun.objects.filter(belt_run_id=Given("run", UUIDField())).order_by("position")
     if names:
         rows = rows.filter(name__in=[Given(f"name{n}", CharField()) for n in range(names)])

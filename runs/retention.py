@@ -1,4 +1,4 @@
-"""Removing what is older than the site keeps, in small batches."""
+"""Removal of runs and events that are older than the retention, in small batches."""
 
 from __future__ import annotations
 

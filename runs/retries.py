@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from belts.spec.shapes import RetrySpec
 from runs.states import AttemptState, Reason
 
-#: An attempt that never started is replaced without counting, so often in a job run at the most.
+#: Maximum number of attempts of a job run that are replaced because they never started.
 MAX_REPLACEMENTS = 20
 
 _FAILURES = frozenset(

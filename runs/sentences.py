@@ -1,11 +1,11 @@
-"""Why a job run is in its state, as people are told."""
+"""Sentences for people about the state of a job run."""
 
 from __future__ import annotations
 
 from runs.models import JobRun
 from runs.states import JobRunState, Reason
 
-#: Said where a job run has no message of its own.
+#: Shown if a job run has no message.
 _SENTENCES: dict[str, str] = {
     Reason.READY: "Waits for a runner.",
     Reason.CLAIMED: "A runner prepares it.",
@@ -29,7 +29,7 @@ _SENTENCES: dict[str, str] = {
 
 
 def why(job_run: JobRun) -> str:
-    """Return why a job run is in its state, as a sentence; empty where nothing needs saying."""
+    """Return the reason for the state of a job run as a sentence; empty if there is none."""
     if job_run.message:
         return job_run.message
     if job_run.state == JobRunState.WAITING:
@@ -39,7 +39,7 @@ def why(job_run: JobRun) -> str:
 
 
 def instead_of_log(job_run: JobRun, warning: str = "") -> str:
-    """Return what stands where the log of a job run without an attempt would be.
+    """Return the text that a page shows in place of the log of a job run without an attempt.
 
     ``warning`` is that of its queue, if there is one (see ``runs.queue_warnings``).
     """

@@ -1,4 +1,4 @@
-"""Starting a belt because somebody asks for it."""
+"""Starting a belt on request of a user, with a ref and parameters."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Answers that go on for a while: a log as a whole, and what happens as it happens.
+"""Streamed answers: a complete log, and live events.
 
-A feed reads the database a bit at a time. Under ASGI its reads run in a few threads that all
-streams of the process share, so that watchers hold neither a thread nor a database connection
-each; under WSGI a stream sends what is there and ends, and its reader comes again.
+A feed reads the database in portions. Under ASGI its reads run in a few threads that all streams of
+the process share, so that no watcher needs a thread or a database connection of its own. Under WSGI
+a stream sends the present contents and ends, and its reader connects again.
 The format of events: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -30,16 +30,16 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.4
 COMMENT_EVERY_S = 15.0
-#: Readers come again after so long, with the id of the last event that they saw.
+#: Seconds after which a stream ends; readers connect again with the id of their last event.
 LIFE_S = 120.0
 COME_AGAIN_MS = 1000
 MAX_WATCHERS = 200
-#: Of one user, so that nobody takes all.
+#: Limit for one user, so that no user takes all.
 MAX_WATCHERS_EACH = 50
 MAX_THREADS = 4
 
 _threads = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="streams")
-#: The streams that are open now, and whose they are.
+#: The open streams, each with its user.
 _watchers: dict[object, Any] = {}
 _counting = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Which run supplies another belt's outputs to a job: chosen once, when the run is created."""
+"""The choice of the runs that supply outputs to a job, made once when the run is created."""
 
 from __future__ import annotations
 

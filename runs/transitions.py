@@ -1,10 +1,10 @@
 """The one writer of states: every move is guarded, recorded, and follows the tables of ``states``.
 
-All that moves in a belt run is moved inside ``moving(belt_run_id)``: one transaction that first
-locks the belt run's row, so that transactions of one belt run wait for one another and see what
-those before them did. Only the start of an attempt does without that lock: the job run is no nearer
-to its end by it, so that nobody has to see it. Locks are taken in one order everywhere: belt run,
-attempt, job run.
+All moves in a belt run happen inside ``moving(belt_run_id)``. This is one transaction that first
+locks the row of the belt run. So the transactions of one belt run happen one after the other, and
+each sees the results of those before it. Only the start of an attempt works without that lock: it
+does not bring the job run nearer to its end, so no other move has to see it. Locks are always taken
+in this order: belt run, attempt, job run.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Moves:
         return True
 
     def hint(self, key: JobKey, *, number: int, delay_s: float = 0) -> None:
-        """Have runners be told, once this is committed, that the job run can be claimed."""
+        """Send runners a hint after the commit that the job run can be claimed."""
         self._hints[key.id] = Consequence(
             OutboxRow.Kind.HINT,
             key=f"hint:{key.id}:{number}",
@@ -125,7 +125,7 @@ class Moves:
         )
 
     def no_hint(self, job_run_id: UUID) -> None:
-        """Have nobody be told: the job run was claimed in this transaction."""
+        """Send no hint, because the job run was claimed in this transaction."""
         self._hints.pop(job_run_id, None)
 
     def attempt(

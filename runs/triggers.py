@@ -1,4 +1,4 @@
-"""From an event to the belt runs that it starts."""
+"""Starting the belt runs that an event triggers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ def start_for_event(event_id: UUID) -> list[BeltRun]:
     """Start the belts that an event triggers, each once however often this is called.
 
     The triggers are those of the definition at the event's own commit; a fork's event has those of
-    the product's present definition, so that a fork does not decide what is run. What came of the
-    event is kept with it as a sentence. Raises PlatformError when it could not be found out and is
-    to be tried again.
+    the product's present definition, so that a fork does not decide what is run. The
+    outcome is stored with the event as a sentence. Raises PlatformError if it must be tried again.
     """
     event = Event.objects.select_related("product", "source").filter(id=event_id).first()
     if event is None or event.handled_at is not None:

@@ -1,7 +1,7 @@
 """Paths of the pages of products, belts and runs.
 
-The pages of runs warn of queues that no runner serves; runners belong to a higher app, so what
-tells of them is handed in.
+The pages of runs warn about queues that no runner serves. Runners belong to a higher app, so that
+app passes the function that finds the served queues.
 """
 
 from __future__ import annotations

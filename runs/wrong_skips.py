@@ -1,7 +1,7 @@
-"""Finished belt runs with jobs that were skipped although nothing that they need went wrong.
+"""Finds finished belt runs with jobs that were skipped although no job that they need failed.
 
 Versions between commit 8ba0bf1 and the fix named in CHANGELOG.md decided jobs whose needs they had
-not read. The engine cannot end a run like this any more; these rows are from before.
+not read. The engine no longer ends a run like this; these rows are older.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The outbox: what must leave a transaction, written in that transaction."""
+"""The outbox: work that must follow a transaction, written in that transaction."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from products.querysets import DueQuerySet
 
 
 class OutboxRow(models.Model):
-    """Something that must happen because of a committed change; deleted when it has happened.
+    """Work that must follow a commit. The row is deleted when the work is done.
 
-    ``key`` makes the same consequence of the same cause one row. ``product_name`` is there where it
-    may wait for that product's repository: rows of one product are delivered one after the other,
-    which the unique ``active_key`` of the one that somebody is at sees to.
+    ``key`` is unique, so that the same work is one row. ``product_name`` is set if the work may
+    wait for the repository of that product. Rows of one product are delivered one after the other:
+    the row that is being delivered has the unique ``active_key`` of the product.
     """
 
     class Kind(models.TextChoices):

@@ -68,7 +68,7 @@ def test_tag_of_no_commit_ends_its_event_once(
     assert deliver_once_all_is_due() == 1
     event = Event.objects.get()
     assert event.handled_at is not None
-    assert "it is no commit. Let the tag name a commit." in event.outcome
+    assert "it is no commit. Move the tag to a commit." in event.outcome
     assert not OutboxRow.objects.exists()
 
 

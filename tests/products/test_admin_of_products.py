@@ -206,7 +206,7 @@ def test_a_credential_of_the_admin_reaches_the_job(boss: Client) -> None:
         ({"value": CANARY, "variable": "NOT-ONE"}, "cannot name a variable"),
         ({"value": CANARY, "name": "9lives"}, "9LIVES cannot name a variable"),
         ({"value": CANARY, "name": "path"}, "PATH is the platform"),
-        ({"value": CANARY, "kind": "git", "username": "ada:x"}, "no colon in it"),
+        ({"value": CANARY, "kind": "git", "username": "ada:x"}, "A username has no colon"),
     ],
 )
 def test_a_credential_that_no_job_could_use_is_refused(
@@ -297,7 +297,7 @@ def test_who_seals_with_a_key_of_one_machine_beside_a_shared_database_is_told(
     settings.CONVEYOR_EMBEDDED = settings.CONVEYOR_KEYS_GIVEN = False
     given = {"name": "token", "kind": "variable", "value": CANARY}
     page = boss.post(reverse("admin:products_credential_add"), given, follow=True)
-    assert "No other machine can open this value: CONVEYOR_KEYS is not set" in errors_of(page)
+    assert "No other machine can open this value: CONVEYOR_DATABASE_URL is set and CONVEYOR_KEYS" in errors_of(page)
 
 
 # --- Configuration --------------------------------------------------------------------------------
