@@ -76,7 +76,7 @@ def give_credential(source: Source, credential: Credential) -> bool:
     if source.credential_id == credential.pk:
         return False
     source.credential = credential
-    look_at_once(source)
+    poll_at_once(source)
     source.save()
     return True
 

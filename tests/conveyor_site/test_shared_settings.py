@@ -40,4 +40,4 @@ def test_admin_does_not_warn_of_given_keys(save_credential: Callable[..., str]) 
 
 def test_admin_warns_of_missing_keys(save_credential: Callable[..., str]) -> None:
     page = save_credential(CONVEYOR_KEYS="")
-    assert f"{NOT_SHARED}: CONVEYOR_KEYS is not set" in page
+    assert f"{NOT_SHARED}: CONVEYOR_DATABASE_URL is set and CONVEYOR_KEYS is not" in page

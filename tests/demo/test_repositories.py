@@ -95,7 +95,7 @@ def test_a_clone_that_was_worked_in_is_not_changed_over_its_owners_head(tmp_path
     upstream, *_ = make_repositories(tmp_path)
     (upstream.work / "VERSION").write_text("7\n")
 
-    with pytest.raises(GitFailedError, match="VERSION has been changed"):
+    with pytest.raises(GitFailedError, match="VERSION was changed: it does not contain"):
         merge_a_change(upstream)
 
 

@@ -297,7 +297,10 @@ def test_who_seals_with_a_key_of_one_machine_beside_a_shared_database_is_told(
     settings.CONVEYOR_EMBEDDED = settings.CONVEYOR_KEYS_GIVEN = False
     given = {"name": "token", "kind": "variable", "value": CANARY}
     page = boss.post(reverse("admin:products_credential_add"), given, follow=True)
-    assert "No other machine can open this value: CONVEYOR_DATABASE_URL is set and CONVEYOR_KEYS" in errors_of(page)
+    assert (
+        "No other machine can open this value: CONVEYOR_DATABASE_URL is set and CONVEYOR_KEYS"
+        in errors_of(page)
+    )
 
 
 # --- Configuration --------------------------------------------------------------------------------

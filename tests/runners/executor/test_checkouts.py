@@ -120,21 +120,22 @@ def test_a_commit_must_be_a_full_id(lab: Lab, mirror: Mirror) -> None:
 
 
 def test_hooks_filters_and_submodules_of_the_source_do_not_run(lab: Lab, mirror: Mirror) -> None:
+    ran = mirror.path.parent / "ran"
     hooks = mirror.path / "hooks"
     hooks.mkdir(exist_ok=True)
     for name in ("post-checkout", "post-upload-pack", "pre-receive"):
         hook = hooks / name
-        hook.write_text("#!/bin/sh\ntouch /tmp/conveyor-hook-ran\n")
+        hook.write_text(f"#!/bin/sh\ntouch {ran}\n")
         hook.chmod(0o755)
     (mirror.source / ".gitattributes").write_text("* filter=evil\n")
     (mirror.source / ".gitmodules").write_text(
-        '[submodule "s"]\n\tpath = s\n\turl = ext::sh -c touch% /tmp/conveyor-hook-ran\n'
+        f'[submodule "s"]\n\tpath = s\n\turl = ext::sh -c touch% {ran}\n'
     )
     commit = mirror.commit("other", "three")
     subprocess.run(["git", "fetch", "-q"], cwd=mirror.path, check=True)
     lab.run("cat other; ls", checkout=mirror.checkout(commit))
     assert lab.reporter.text("stdout").startswith("three")
-    assert not Path("/tmp/conveyor-hook-ran").exists()
+    assert not ran.exists()
 
 
 def test_the_working_directory_may_come_with_the_source(lab: Lab, mirror: Mirror) -> None:
