@@ -1,7 +1,7 @@
-"""The reference: Celery by itself, with tasks that do what the jobs do and nothing else.
+"""The reference: Celery alone, with tasks that do the same work as the jobs.
 
-``python -m celery --app bench.bare worker`` runs it. It knows nothing of this platform. A task
-that is done writes the time at the end of a file, which costs less than any result backend.
+``python -m celery --app bench.bare worker`` runs it. It does not use this platform. A task
+that ends appends the time to a file, which costs less than any result backend.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``python -m bench.compare CHECKOUT``: this checkout beside another one, in alternate rounds.
 
-Each round measures both, in changing order, so that what else the machine does meets both alike.
-A ratio over 1 says that this checkout is better. The other checkout needs its own ``.venv``.
+Each round measures both, in changing order, so that other load on the machine affects both alike.
+A ratio above 1 means that this checkout is faster. The other checkout needs its own ``.venv``.
 """
 
 from __future__ import annotations

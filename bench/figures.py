@@ -1,4 +1,4 @@
-"""What the benchmark finds: one figure a row, beside its reference and its goal."""
+"""The results of the benchmark: one figure a row, with its reference and its goal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The row about logs: a long one is stored and read back, and the runner stays as it is."""
+"""The row about logs: a long log is stored and read, and the memory of the runner does not grow."""
 
 from __future__ import annotations
 

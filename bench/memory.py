@@ -1,4 +1,4 @@
-"""The rows about memory: what waits for work takes no more than bare Celery does."""
+"""The rows about memory: idle processes take no more than bare Celery does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a site of the benchmark lives: its servers, its folder, its environment."""
+"""The servers, the folder and the environment of a site for the benchmark."""
 
 from __future__ import annotations
 

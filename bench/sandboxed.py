@@ -1,4 +1,4 @@
-"""The row about sandboxed jobs: what the platform adds to the sandbox itself."""
+"""The row about sandboxed jobs: the time that the platform adds to the sandbox itself."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Site:
         return run, run.finished_at.timestamp() - begun
 
     def wait_for(self, run: BeltRun, *, look_every_s: float) -> None:
-        """Wait for the end of a run and read it anew."""
+        """Wait for the end of a run and refresh it."""
         ended = BeltRun.objects.filter(id=run.id, state__in=BELT_FINISHED)
         wait_for(ended.exists, f"{run} ends", every_s=look_every_s)
         run.refresh_from_db()

@@ -1,4 +1,4 @@
-"""The rows about time: many jobs at once, a chain of jobs, and the first command after a call."""
+"""The rows about time: many parallel jobs, a chain of jobs, and the time to the first command."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _bare_jobs(site: Site) -> float:
 
 
 def _bare(site: Site, call: Callable[[str], Any], count: int) -> float:
-    """Return the seconds from before the call until so many tasks are done."""
+    """Return the seconds from before the call until ``count`` tasks are done."""
     moments = site.moments()
     begun = time.time()
     call(moments)
@@ -127,7 +127,7 @@ def first_command(site: Site, rounds: int) -> Row:
         time.sleep(_IDLE_S)
         begun = time.time()
         run, _ = site.run(belt)
-        ours.append((_told_by(run) - begun) * 1000)
+        ours.append((_logged_time(run) - begun) * 1000)
         time.sleep(_IDLE_S)
         theirs.append(_bare(site, bare.first_command.delay, 1) * 1000)
     return Row(
@@ -142,6 +142,6 @@ def first_command(site: Site, rounds: int) -> Row:
     )
 
 
-def _told_by(run: BeltRun) -> float:
+def _logged_time(run: BeltRun) -> float:
     attempt = Attempt.objects.get(job_run__belt_run=run)
     return float(b"".join(piece.data for piece in read_log(attempt)))

@@ -29,7 +29,7 @@ from runs.models import Attempt, BeltRun, Edge, JobRun, Output
 from runs.start import start_belt_run
 
 QUEUES = ("default",)
-#: Rows that make others are delivered in so many rounds at the most.
+#: Maximum number of rounds in which rows that make other rows are delivered.
 _ROUNDS = 50
 
 
@@ -121,7 +121,7 @@ class Worker:
 
     @property
     def facts(self) -> RunnerFacts:
-        """Return what the engine knows of it."""
+        """Return the state of the engine."""
         return RunnerFacts(self.id, self.name, self.boot_id, self.protocol)
 
     def claim(self, job_run: JobRun | None = None, *, nonce: UUID | None = None) -> Claim | None:
@@ -219,7 +219,7 @@ def deliver_all() -> int:
 
 
 def pass_time(seconds: float, *, only: Sequence[type[models.Model]] = ()) -> None:
-    """Let the database's clock go on: everything that is in it becomes so much older."""
+    """Advance the database's clock: all rows become older by that time."""
     for model in only or _models():
         moments = [
             each.name for each in model._meta.fields if isinstance(each, models.DateTimeField)

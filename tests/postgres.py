@@ -25,7 +25,7 @@ _HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody uses at this moment."""
+    """Return a TCP port of the loopback interface that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -23,7 +23,7 @@ from tests.postgres import PostgresServer
 
 OPTION = "--postgres"
 SERVER_URL = "CONVEYOR_TEST_DATABASE_URL"
-#: Nobody listens there: what is published in this process reaches no queue and starts none.
+#: An address without a server: messages of this process reach no queue and start none.
 DEAD_BROKER = "redis://127.0.0.1:9/0"
 
 

@@ -1,6 +1,6 @@
 """The table of error codes in docs/http-api.md, made of the error classes and their docstrings.
 
-``python -m tests.architecture.error_codes`` writes it into the document anew.
+``python -m tests.architecture.error_codes`` writes it into the document.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def table() -> str:
 
 
 def with_table(text: str) -> str:
-    """Return the document with the table written anew."""
+    """Return the document with the present table."""
     return _BLOCK.sub(lambda _: f"<!-- error codes -->\n{table()}\n<!-- end -->", text)
 
 

@@ -1,6 +1,6 @@
-"""The diagrams of docs/states.md, made of the tables that the engine obeys.
+"""The diagrams of docs/states.md, generated from the tables of the engine.
 
-``python -m tests.architecture.state_diagram`` writes them into the document anew.
+``python -m tests.architecture.state_diagram`` writes them into the document.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def diagram(moves: Table) -> str:
 
 
 def with_diagrams(text: str) -> str:
-    """Return the document with each marked diagram written anew."""
+    """Return the document with the present diagrams."""
     for name, moves in TABLES.items():
         block = f"<!-- {name} -->\n```mermaid\n{diagram(moves)}\n```"
         text = re.sub(rf"<!-- {name} -->\n```mermaid\n.*?```", block, text, flags=re.DOTALL)

@@ -117,7 +117,7 @@ def test_every_variable_that_is_explained_is_read() -> None:
     assert [name for name in listed if f'"{name}"' not in code] == []
 
 
-def test_every_variable_that_a_job_is_told_is_explained() -> None:
+def test_every_variable_of_a_job_is_explained() -> None:
     named = re.compile(r'"(CONVEYOR(?:_[A-Z]+)?|[A-Z]+(?:_[A-Z]+)*)":')
     names = set(named.findall((ROOT / "runners/executor/environment.py").read_text()))
     facts = (ROOT / "runners/assignment.py").read_text().split("def _facts", 1)[1].split("def ")[0]

@@ -33,7 +33,7 @@ def test_no_two_addresses_have_one_name() -> None:
     assert len(set(given)) == len(given)
 
 
-def test_health_needs_nobody_to_log_in(client: Client) -> None:
+def test_health_needs_no_login(client: Client) -> None:
     for path in ("/healthz", "/readyz"):
         response = client.get(path)
         assert response.status_code == 200

@@ -49,7 +49,7 @@ def test_a_message_that_would_be_acted_on_twice_is_an_error(
     assert [each.id for each in check_queue()] == ["conveyor.E002"]
 
 
-def test_a_site_with_a_database_of_its_own_is_told_to_share_its_secrets(
+def test_unshared_secret_key_is_a_warning(
     settings: Settings,
 ) -> None:
     settings.CONVEYOR_EMBEDDED = False
@@ -65,9 +65,7 @@ def test_a_site_with_a_database_of_its_own_is_told_to_share_its_secrets(
 
 
 @pytest.mark.parametrize(("is_file", "said"), [(False, ["conveyor.W002"]), (True, [])])
-def test_a_site_of_several_machines_is_told_to_share_its_queue(
-    settings: Settings, is_file: bool, said: list[str]
-) -> None:
+def test_unshared_queue_is_a_warning(settings: Settings, is_file: bool, said: list[str]) -> None:
     settings.CONVEYOR_EMBEDDED = False
     settings.CONVEYOR_BROKER_URL = ""
     settings.CONVEYOR_DATABASE_IS_FILE = is_file

@@ -87,9 +87,7 @@ def test_the_version_is_conveyors_and_djangos(tmp_path: Path, arguments: list[st
     "arguments",
     [["create_token", "a\udcff"], ["run_belt", "a\udcff"], ["import_conveyor_yml", "a\udcff"]],
 )
-def test_bytes_that_are_no_text_are_told_as_a_sentence(
-    tmp_path: Path, arguments: list[str]
-) -> None:
+def test_argument_that_is_no_text_is_a_sentence(tmp_path: Path, arguments: list[str]) -> None:
     assert manage("migrate", data=tmp_path).returncode == 0
     done = manage(*arguments, data=tmp_path, LOGNAME="b\udcff")
     assert done.returncode == 1

@@ -233,7 +233,7 @@ def test_every_duty_goes_well_where_there_is_nothing_to_do() -> None:
     assert set(Duty.objects.values_list("error", flat=True)) == {""}
 
 
-def test_a_reconciler_delivers_what_is_due_and_stops_when_told() -> None:
+def test_reconciler_delivers_due_rows_until_stopped() -> None:
     times = {name: value / 20 for name, value in settings.CONVEYOR_TIMES.items()}
     run = builders.a_belt_run()
     OutboxRow.objects.create(kind="release", key="r", payload={"belt_run": str(run.id)})

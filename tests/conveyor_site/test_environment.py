@@ -22,7 +22,7 @@ def test_a_scale_is_a_number_above_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["LOUD", "info", "10"])
-def test_a_level_is_one_of_those_that_are_told(text: str) -> None:
+def test_unknown_log_level_is_refused_with_the_levels(text: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"is '{text}'. It must be one of DEBUG, INFO, "):
         checked_log_level(text)
 

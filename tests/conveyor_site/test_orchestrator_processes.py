@@ -137,7 +137,7 @@ def test_without_the_web_it_does_its_duties(start: Start, queue_server: QueueSer
     assert orchestrator.said == ""
 
 
-def test_it_gives_its_secrets_to_nobody(start: Start) -> None:
+def test_orchestrator_hides_its_secrets(start: Start) -> None:
     orchestrator = start(CONVEYOR_SECRET_KEY="kestrel-9-canary-" * 3).ready()
     for pid in (orchestrator.process.pid, *orchestrator.children().values()):
         program = f"open('/proc/{pid}/environ', 'rb').read()"

@@ -54,7 +54,7 @@ def queue(queue_server: QueueServer, settings: Settings) -> Iterator[QueueServer
 
 @pytest.fixture
 def no_queue(settings: Settings) -> Iterator[None]:
-    """A queue that nobody serves."""
+    """A queue without consumers."""
     settings.CONVEYOR_BROKER_URL = "redis://127.0.0.1:9/0"
     _publish_anew()
     yield
@@ -138,7 +138,7 @@ def test_what_is_rolled_back_is_never_published(queue: QueueServer) -> None:
     assert waiting(queue, "default") == 0
 
 
-def test_other_rows_are_told_to_orchestrators_and_stay_until_they_are_delivered(
+def test_other_rows_are_published_and_stay_until_delivery(
     queue: QueueServer,
 ) -> None:
     run = builders.a_belt_run()
@@ -147,7 +147,7 @@ def test_other_rows_are_told_to_orchestrators_and_stay_until_they_are_delivered(
     assert OutboxRow.objects.get().kind == Kind.RELEASE
 
 
-def test_rows_for_later_are_told_to_nobody(queue: QueueServer) -> None:
+def test_rows_for_later_are_not_published(queue: QueueServer) -> None:
     later = Consequence(Kind.HINT, "hint:later", hint().payload, delay_s=60)
     write_outbox([later])
     assert waiting(queue, "default") == 0
@@ -176,7 +176,7 @@ def test_a_dead_queue_fails_no_commit_and_loses_no_hint(
     assert not OutboxRow.objects.exists()
 
 
-def test_hints_that_nobody_needs_any_more_are_dropped(queue: QueueServer) -> None:
+def test_hints_of_claimed_jobs_are_dropped(queue: QueueServer) -> None:
     OutboxRow.objects.create(kind=Kind.HINT, key="h1", payload=hint("running").payload)
     OutboxRow.objects.create(kind=Kind.HINT, key="h2", payload={"job_run": "no id", "queue": "x"})
     OutboxRow.objects.create(kind=Kind.HINT, key="h3", payload=[])
@@ -218,7 +218,7 @@ def test_what_was_removed_meanwhile_needs_nothing_any_more() -> None:
     assert not OutboxRow.objects.exists()
 
 
-def test_a_row_that_fails_waits_longer_each_time_and_keeps_nobody_waiting(
+def test_failed_row_waits_longer_and_delays_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bad = a_row(payload={"nothing": "of use"})
@@ -257,7 +257,7 @@ def test_import_from_an_unreachable_source_is_retried(tmp_path: Path) -> None:
     assert row.tries == 1
 
 
-def test_every_kind_is_delivered_by_somebody() -> None:
+def test_every_kind_of_row_has_a_handler() -> None:
     assert set(HANDLERS) | {Kind.HINT} == set(Kind.values)
     assert set(HANDLERS) > SLOW
 

@@ -1,4 +1,4 @@
-"""Who may store answers: nobody those that were made for one caller."""
+"""Answers for one caller must not be stored in caches."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("is_old", [False, True])
-def test_in_a_folder_that_others_may_enter_nobody_else_reads_it(folder: Path, is_old: bool) -> None:
+def test_private_file_in_an_open_folder_stays_private(folder: Path, is_old: bool) -> None:
     data = folder / "data"
     data.mkdir(mode=0o755)
     if is_old:

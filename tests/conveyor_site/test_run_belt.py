@@ -117,7 +117,7 @@ def test_archived_product_is_named_as_the_reason() -> None:
 
 
 @pytest.mark.django_db
-def test_each_name_that_means_nothing_is_told_once() -> None:
+def test_each_unknown_name_is_reported_once() -> None:
     publish_text("""
         product: gem
         belts:
@@ -136,7 +136,7 @@ def test_each_name_that_means_nothing_is_told_once() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_queue_that_is_away_is_a_sentence(
+def test_unreachable_queue_is_a_sentence(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CONVEYOR_BROKER_URL = "redis://127.0.0.1:1/0"

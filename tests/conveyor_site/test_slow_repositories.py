@@ -31,7 +31,7 @@ BROKER_AWAY = "redis://127.0.0.1:9/0"
 
 @pytest.fixture
 def site(db: None, settings: Settings, tmp_path: Path) -> None:
-    """A site of this machine's own repositories, whose queue nobody serves."""
+    """A site of this machine's own repositories, whose queue has no consumer."""
     settings.CONVEYOR_DATA_DIR = tmp_path / "data"
     settings.CONVEYOR_BROKER_URL = BROKER_AWAY
     allow_own_repositories()
@@ -54,7 +54,7 @@ class Pushed:
         assert poll_source(self.source.pk) == 0
 
     def push(self, branches: int) -> None:
-        """Push so many branches, and have that seen."""
+        """Push that number of branches, and poll."""
         for _ in range(branches):
             self.repository.branch(f"branch-{uuid4()}")
         assert poll_source(self.source.pk) == branches

@@ -1,4 +1,4 @@
-"""The data folder and the database's file: what cannot be used is told with path and way out."""
+"""Errors of the data folder and the database file name the path and a way out."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_the_system_refuses_is_a_sentence(number: int, sentence: str) -> No
         raise OSError(number, os.strerror(number), "/data/x")
 
 
-def test_what_has_no_path_is_told_as_it_is() -> None:
+def test_error_without_path_is_reported_unchanged() -> None:
     assert sentence_of(OSError("no port is free.")) == "No port is free."
     assert sentence_of(ConnectionRefusedError(111, "Connection refused")) == "Connection refused."
 
@@ -105,7 +105,7 @@ def test_what_is_there_and_good_is_taken(tmp_path: Path) -> None:
     assert database_file(path) == path
 
 
-def test_a_database_that_a_url_names_is_told_by_that(tmp_path: Path) -> None:
+def test_database_of_a_url_names_that_setting(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured, match="or set CONVEYOR_DATABASE_URL to a path"):
         database_from_url(f"sqlite://{tmp_path}")
 

@@ -19,7 +19,7 @@ def test_a_fresh_site_gets_an_administrator_whose_password_is_seen_once() -> Non
     assert ensure_admin() is None
 
 
-def test_where_somebody_administrates_already_nobody_is_added() -> None:
+def test_existing_administrator_prevents_another() -> None:
     a_user("anna", staff=True)
 
     assert ensure_admin() is None

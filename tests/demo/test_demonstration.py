@@ -21,7 +21,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.processes
 
 PATIENCE_S = 240.0
-#: Without a queue all goes on, by polling, which nobody would see.
+#: Without a queue all jobs run by polling, and no test would notice.
 MISSED = re.compile("queue cannot be used|no queue yet|doorbell ended")
 
 
@@ -97,7 +97,7 @@ class Demonstration:
         return list(self.folder.glob("conveyor-*"))
 
     def left_by_the_runner(self) -> list[Path]:
-        """Return what there is of a runner in the work folder: its folder and its lock."""
+        """Return the paths of a runner in the work folder: its folder and its lock."""
         return list((self.folder / "work").rglob("*demo-*"))
 
     def outputs(self, name: str) -> list[tuple[str]]:

@@ -36,7 +36,7 @@ def followed(run: BeltRun, *, chain: bool = True) -> tuple[bool, list[str]]:
     return follow(run.id, lines.append, chain=chain), lines
 
 
-def test_a_run_is_told_with_its_log_line_by_line_and_its_end() -> None:
+def test_run_is_printed_with_its_log_and_end() -> None:
     run = a_run("gem")
     ended_attempt(run, "one\ntw", "o\nthree")
 
@@ -69,7 +69,7 @@ def test_last_words_come_before_the_reason() -> None:
     ]
 
 
-def test_of_a_job_whose_runner_was_lost_it_is_told_that_it_took_no_longer() -> None:
+def test_lost_runner_duration_is_printed_as_an_upper_bound() -> None:
     run = a_run("gem", "errored")
     JobRun.objects.filter(belt_run=run).update(reason="runner-lost", message="It was lost.")
 
@@ -98,7 +98,7 @@ def test_neither_a_reason_nor_a_cause_commands_the_terminal() -> None:
     assert r"gem.build.compile failed in 1 s: Its word \x1b[31mred is missing." in lines
 
 
-def test_a_failure_is_told_with_its_reason_and_makes_the_answer_no() -> None:
+def test_failure_is_printed_with_its_reason() -> None:
     run = a_run("gem", "failed")
     ended_attempt(run, state="failed")
     JobRun.objects.filter(belt_run=run).update(message="The commands ended with 3.")
@@ -109,7 +109,7 @@ def test_a_failure_is_told_with_its_reason_and_makes_the_answer_no() -> None:
     assert "gem.build.compile failed in 1 s: The commands ended with 3." in lines
 
 
-def test_every_attempt_is_told() -> None:
+def test_every_attempt_is_printed() -> None:
     run = a_run("gem")
     ended_attempt(run, "first\n", state="failed")
     ended_attempt(run, "second\n")
@@ -148,7 +148,7 @@ def end(run: BeltRun, state: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_job_that_nobody_will_take_is_told_once() -> None:
+def test_job_of_an_unserved_queue_is_reported_once() -> None:
     run = a_belt_run(("compile",), belt=a_belt("build", product=a_product("gem")))
     JobRun.objects.filter(belt_run=run).update(
         queue="gpu", queued_at=timezone.now() - timedelta(minutes=5)

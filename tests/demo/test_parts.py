@@ -20,7 +20,7 @@ def parts_in(folder: Path) -> Parts:
     return Parts(folder / "logs", environment)
 
 
-def test_a_part_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_part_that_ends_is_reported_with_its_log(tmp_path: Path) -> None:
     with parts_in(tmp_path) as parts:
         parts.start("orchestrator", "no_such_command")
 
@@ -28,7 +28,7 @@ def test_a_part_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) 
             parts.wait_for(lambda: False, "it serves")
 
 
-def test_what_does_not_come_to_pass_is_named(tmp_path: Path) -> None:
+def test_time_limit_of_a_wait_is_named(tmp_path: Path) -> None:
     with parts_in(tmp_path) as parts:
         parts.start("runner", "shell", "-v", "0", "-c", SLEEP)
 

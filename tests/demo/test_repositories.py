@@ -95,11 +95,11 @@ def test_a_clone_that_was_worked_in_is_not_changed_over_its_owners_head(tmp_path
     upstream, *_ = make_repositories(tmp_path)
     (upstream.work / "VERSION").write_text("7\n")
 
-    with pytest.raises(GitFailedError, match="VERSION was changed: it does not contain"):
+    with pytest.raises(GitFailedError, match="VERSION was changed"):
         merge_a_change(upstream)
 
 
-def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_git_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(NoGitError, match="apt-get install git"):

@@ -78,7 +78,7 @@ class Repository:
 
 @dataclass
 class ServerState:
-    """What a server does and has done: ``sent`` bytes, and whether it keeps somebody waiting."""
+    """What a server does and has done: ``sent`` bytes, and whether a client waits."""
 
     sent: int = 0
     trickles: threading.Event = field(default_factory=threading.Event)

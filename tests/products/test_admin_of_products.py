@@ -259,9 +259,7 @@ def test_a_login_without_a_username_is_stored_with_a_warning(boss: Client) -> No
 @pytest.mark.parametrize(
     ("url", "kind"), [("https://git.example/a", "ssh-key"), ("git@git.example:a", "git")]
 )
-def test_a_source_refuses_a_credential_of_a_kind_that_lets_nobody_in(
-    boss: Client, url: str, kind: str
-) -> None:
+def test_source_refuses_a_credential_of_the_wrong_kind(boss: Client, url: str, kind: str) -> None:
     product = builders.a_product()
     credential = builders.a_credential(product, kind=kind, name="key")
     path = reverse("admin:products_product_change", args=[product.pk])
@@ -280,9 +278,7 @@ def test_a_credential_stays_of_the_kind_that_its_source_needs(boss: Client) -> N
     assert boss.post(path, {**given, "kind": "git"}).status_code == 302
 
 
-def test_a_value_that_cannot_be_opened_is_told_above_its_form(
-    boss: Client, settings: Settings
-) -> None:
+def test_unreadable_value_is_a_warning_above_its_form(boss: Client, settings: Settings) -> None:
     credential = builders.a_credential(name="token")
     set_value(credential, CANARY)
     path = reverse("admin:products_credential_change", args=[credential.pk])
@@ -291,9 +287,7 @@ def test_a_value_that_cannot_be_opened_is_told_above_its_form(
     assert "The credential token cannot be opened: it was sealed" in errors_of(boss.get(path))
 
 
-def test_who_seals_with_a_key_of_one_machine_beside_a_shared_database_is_told(
-    boss: Client, settings: Settings
-) -> None:
+def test_value_under_an_unshared_key_is_a_warning(boss: Client, settings: Settings) -> None:
     settings.CONVEYOR_EMBEDDED = settings.CONVEYOR_KEYS_GIVEN = False
     given = {"name": "token", "kind": "variable", "value": CANARY}
     page = boss.post(reverse("admin:products_credential_add"), given, follow=True)

@@ -198,7 +198,7 @@ def test_keys_that_open_nothing_are_not_said_to_be_well(settings: Any, keys: str
     assert Credential.objects.get().sealed == sealed
 
 
-def test_no_more_credentials_are_named_than_somebody_reads() -> None:
+def test_unreadable_credentials_are_named_up_to_a_limit() -> None:
     product = a_product()
     for number in range(23):
         a_credential(product, name=f"broken-{number:02}", sealed="v1.k0.AAAA")

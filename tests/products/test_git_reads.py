@@ -189,9 +189,7 @@ def children_named(name: str) -> list[str]:
     return [command for command in commands if command.startswith(name)]
 
 
-def test_a_machine_without_git_is_told_so(
-    monkeypatch: pytest.MonkeyPatch, repository: Repository
-) -> None:
+def test_missing_git_is_reported(monkeypatch: pytest.MonkeyPatch, repository: Repository) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(GitMissingError, match="Install it"):
         list_refs(repository.url)
@@ -243,7 +241,7 @@ def test_a_wrong_or_missing_credential_is_a_sentence_without_it(
     assert "something else" not in str(refused.value)
 
 
-def test_a_repository_that_a_credential_may_not_see_is_told_with_its_name(
+def test_refused_credential_is_named_with_the_repository(
     repository: Repository,
 ) -> None:
     with (
@@ -326,7 +324,7 @@ def test_the_belt_file_may_lie_elsewhere(repository: Repository) -> None:
     assert read_belt_file(source, commit) == b"product: one\n"
 
 
-def test_a_missing_file_a_folder_and_a_link_are_told_apart(repository: Repository) -> None:
+def test_missing_file_folder_and_link_have_different_errors(repository: Repository) -> None:
     repository.commit(path="folder/file")
     (repository.folder / "link").symlink_to("/etc/passwd")
     commit = repository.commit()

@@ -167,7 +167,7 @@ def test_another_default_branch_at_the_same_commit_is_no_merge(
     assert Event.objects.get().kinds == ["push"]
 
 
-def test_what_a_webhook_told_already_is_not_told_again(
+def test_event_of_a_webhook_is_not_repeated_by_a_poll(
     source: Source, repository: Repository
 ) -> None:
     commit = repository.commit("two")
@@ -211,7 +211,7 @@ def test_the_admins_products_and_other_branches_import_nothing(
     assert [kind for kind, _ in outbox()] == ["event", "event"]
 
 
-def test_what_was_written_is_told_after_the_commit(
+def test_written_rows_are_published_after_the_commit(
     source: Source, repository: Repository, django_capture_on_commit_callbacks: Any
 ) -> None:
     told: list[Any] = []
@@ -229,7 +229,7 @@ def test_what_was_written_is_told_after_the_commit(
     assert [(kind, payload) for _, kind, payload in told] == outbox()
 
 
-# --- Whose turn it is -----------------------------------------------------------------------------
+# --- Claims ---------------------------------------------------------------------------------------
 def test_only_due_sources_are_polled_and_become_due_again(
     source: Source, repository: Repository
 ) -> None:
@@ -327,9 +327,7 @@ def test_a_look_by_many_at_once_is_one_look(repository: Repository) -> None:
 
 
 # --- Failures -------------------------------------------------------------------------------------
-def test_a_failure_is_kept_as_a_sentence_and_cleared_by_success(
-    source: Source, repository: Repository
-) -> None:
+def test_failure_is_stored_until_the_next_success(source: Source, repository: Repository) -> None:
     away = repository.folder.with_name("away")
     repository.folder.rename(away)
     assert poll_source(source.pk) == 0

@@ -246,9 +246,7 @@ def age(mirror: Path, seconds: float) -> None:
         os.utime(path, (then, then))
 
 
-def test_mirrors_that_nobody_used_for_a_month_are_removed_by_who_fetches_next(
-    tmp_path: Path, mirrors: Path
-) -> None:
+def test_unused_mirrors_are_removed_by_the_next_fetch(tmp_path: Path, mirrors: Path) -> None:
     repositories = {
         name: Repository(tmp_path / name) for name in ("unused", "used", "busy", "new", "newer")
     }
@@ -263,7 +261,7 @@ def test_mirrors_that_nobody_used_for_a_month_are_removed_by_who_fetches_next(
         (mirrors / name).mkdir()
         if "killed" in name:
             os.utime(mirrors / name, (0, 0))
-    # Somebody has looked today.
+    # This was already checked today.
     ensure_commit(mirrors, repositories["new"].url, commits["new"])
     assert found["unused"].exists()
     os.utime(mirrors / ".looked-at", (0, 0))

@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-def test_a_source_is_kept_as_written_and_due_at_once(repository: Repository) -> None:
+def test_source_is_stored_as_written_and_due_at_once(repository: Repository) -> None:
     repository.commit()
     product = a_product()
     url = "git://git.example/acme/thing.git"

@@ -60,7 +60,7 @@ def test_a_queued_job_is_cancelled_at_once_and_what_needs_it_is_skipped() -> Non
     assert job_of(run, "check").message == "This job waits for job compile, which was cancelled."
 
 
-def test_the_runner_of_a_claimed_job_is_told_with_its_next_renewal() -> None:
+def test_cancel_reaches_the_runner_with_its_next_renewal() -> None:
     run = start_text(BELT)
     worker = Worker()
     attempt_id = worker.claimed(run, "compile")
@@ -126,7 +126,7 @@ def test_what_has_ended_is_not_cancelled() -> None:
         cancel_belt_run(run, by="Eve")
 
 
-def test_a_belt_run_that_nobody_has_claimed_of_is_cancelled_whole_at_once() -> None:
+def test_unclaimed_belt_run_is_cancelled_at_once() -> None:
     run = start_text(BELT)
     cancel_belt_run(run, by="Eve")
     assert set(states(run).values()) == {"cancelled"}

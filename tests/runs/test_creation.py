@@ -89,7 +89,7 @@ def test_a_run_keeps_the_definition_with_which_it_was_created() -> None:
     assert states(run)["lint"] == "succeeded"
 
 
-def test_the_cause_and_who_asked_are_kept() -> None:
+def test_cause_and_user_are_stored() -> None:
     publish_text(GEM)
     user = builders.a_user("eve")
     run = start("gem.build", user=user, by="")
@@ -111,7 +111,7 @@ def test_a_run_begins_with_an_event_for_it_and_each_of_its_job_runs() -> None:
     ]
 
 
-def test_parameters_are_kept_with_the_run() -> None:
+def test_parameters_are_stored_with_the_run() -> None:
     publish_text(GEM)
     run = start("gem.build", parameters={"VERSION": "1.0'; $(rm)"})
     assert BeltRun.objects.get(id=run.id).parameters == {"VERSION": "1.0'; $(rm)"}
@@ -194,7 +194,7 @@ def test_a_reference_to_nothing_is_refused_for_a_person_and_nothing_is_made() ->
     assert Belt.objects.get(product__name="image").last_number == 0
 
 
-def test_a_reference_to_nothing_makes_a_run_that_ended_errored_where_nobody_waits() -> None:
+def test_unresolved_reference_makes_an_errored_run_without_a_caller() -> None:
     publish_text(GEM)
     publish_text(DANGLING)
     belt = belt_named("image.build")

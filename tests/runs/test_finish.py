@@ -53,7 +53,7 @@ def test_a_success_hands_on_the_outputs_and_releases_what_waited_in_one_go() -> 
     assert (row.state, row.reason, row.attempts_made) == ("succeeded", "finished", 1)
 
 
-def test_only_declared_outputs_are_kept() -> None:
+def test_only_declared_outputs_are_stored() -> None:
     run = start_text(CHAIN)
     Worker().do(run, "compile", **OUTPUTS, EXTRA="x")
     assert values_of(run, "compile") == OUTPUTS
@@ -129,7 +129,7 @@ def test_a_belt_run_settles_with_its_last_job_as_the_worst_of_them(
     assert (last.old, last.new) == ("running", expected)
 
 
-def test_an_end_whose_answer_was_lost_can_be_told_again_and_changes_nothing() -> None:
+def test_repeated_end_changes_nothing() -> None:
     run = start_text(CHAIN)
     worker = Worker()
     attempt_id = worker.do(run, "compile", **OUTPUTS)
@@ -193,7 +193,7 @@ def test_the_last_pieces_of_the_log_and_its_figures_are_stored_with_the_end() ->
     assert (ended.log_bytes, ended.log_sha256) == (8, digest)
 
 
-def test_the_next_job_of_the_belt_is_claimed_with_the_end_and_nobody_is_told_of_it() -> None:
+def test_next_job_claimed_with_the_end_has_no_hint() -> None:
     run = start_text(CHAIN)
     worker = Worker()
     worker.do(run, "other")
@@ -218,7 +218,7 @@ def test_the_next_job_of_another_belt_run_is_claimed_after_the_end() -> None:
     assert told.claim.job_run_id == stranger.id
 
 
-def test_an_end_told_again_returns_the_same_next_claim() -> None:
+def test_repeated_end_returns_the_same_next_claim() -> None:
     run = start_text(CHAIN)
     worker = Worker()
     attempt_id, wish = worker.begun(run, "compile"), worker.wish()

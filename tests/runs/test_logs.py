@@ -104,7 +104,7 @@ def test_an_attempt_that_is_alive_takes_pieces_even_before_its_start(state: str)
 
 @given(st.lists(st.binary(max_size=700), max_size=6))
 @settings(max_examples=30, deadline=None)
-def test_bytes_of_any_kind_are_kept_as_they_are(texts: list[bytes]) -> None:
+def test_log_bytes_are_stored_unchanged(texts: list[bytes]) -> None:
     living = builders.an_attempt()
     append_chunks(living.id, pieces(*texts))
     assert text_of(living) == b"".join(texts)
@@ -121,7 +121,7 @@ def test_what_shrinks_is_stored_compressed_and_what_does_not_is_stored_as_it_is(
     assert text_of(living) == b"short" + b"a" * 65_536 + noise
 
 
-def test_a_piece_that_is_damaged_is_told_as_such() -> None:
+def test_damaged_log_chunk_is_reported() -> None:
     living = builders.an_attempt()
     append_chunks(living.id, pieces(b"a" * 1000))
     LogChunk.objects.update(data=b"garbage")

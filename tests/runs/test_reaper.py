@@ -1,4 +1,4 @@
-"""What the server does because nobody else did in time; time is the database's."""
+"""Sweeps of the server; all times are the database's."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_zombie_that_comes_back_after_its_lease_changes_nothing() -> None:
     assert states(run)["compile"] == "errored"
 
 
-def test_a_limit_is_kept_and_the_oldest_come_first() -> None:
+def test_sweep_obeys_its_limit_oldest_first() -> None:
     worker = Worker()
     for _ in range(3):
         builders.a_queued_job_run()
@@ -227,7 +227,7 @@ def test_the_oldest_of_each_queue_are_announced_first_and_no_queue_hides_another
     assert write_hints_again() == 8
 
 
-# --- Belt runs that nobody looked at --------------------------------------------------------------
+# --- Belt runs without a release ------------------------------------------------------------------
 def test_a_belt_run_whose_last_move_was_not_followed_up_is_settled() -> None:
     run = start_text(BELT)
     worker = Worker()
@@ -246,7 +246,7 @@ def test_a_belt_run_whose_last_move_was_not_followed_up_is_settled() -> None:
     assert settle_stragglers() == 0
 
 
-def test_a_job_whose_suppliers_end_was_not_told_of_is_released() -> None:
+def test_job_with_a_missed_end_of_its_supplier_is_released() -> None:
     publish_text(BELT)
     publish_text(
         """

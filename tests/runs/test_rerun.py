@@ -120,7 +120,7 @@ def test_the_first_round_stays_as_it_was() -> None:
     assert Output.objects.get(job_run=job_of(run, "compile")).value == "one.gem"
 
 
-def test_only_what_did_not_succeed_is_done_again_and_kept_outputs_are_taken_by_reference() -> None:
+def test_rerun_repeats_failed_jobs_and_references_other_outputs() -> None:
     run = half_failed()
     again = rerun_belt_run(run, only_failed=True)
     assert states(again) == {"compile": "succeeded", "pack": "queued", "lint": "succeeded"}
@@ -152,7 +152,7 @@ def test_a_repeat_that_keeps_many_jobs_asks_no_more_of_the_database_for_each() -
     assert statements(3) == statements(7)
 
 
-def test_what_was_kept_once_is_kept_again_from_where_it_came() -> None:
+def test_reused_job_is_reused_again_from_its_origin() -> None:
     run = half_failed()
     again = rerun_belt_run(run, only_failed=True)
     Worker().do(again, "pack", "failed")
@@ -161,7 +161,7 @@ def test_what_was_kept_once_is_kept_again_from_where_it_came() -> None:
     assert consumed(third, "pack") == {"compile.FILE": "one.gem"}
 
 
-def test_others_take_values_from_a_round_that_kept_them() -> None:
+def test_values_of_reused_jobs_supply_other_runs() -> None:
     run = half_failed()
     publish_text(SITE)
     again = rerun_belt_run(run, only_failed=True)
@@ -188,7 +188,7 @@ def test_a_repeat_fires_its_edges_again_unless_asked_not_to() -> None:
     assert "do not continue downstream" in edge_of(third, "site.deploy").note
 
 
-def test_a_job_that_was_kept_starts_its_downstream_belt_again_too() -> None:
+def test_reused_job_starts_its_downstream_belt_again() -> None:
     publish_text(SITE)
     text = GEM.replace(
         "commands: make lint}",
@@ -251,7 +251,7 @@ def test_what_has_not_ended_is_not_repeated_and_what_succeeded_has_nothing_faile
     assert rerun_belt_run(run).round == 2
 
 
-def test_who_asked_is_kept() -> None:
+def test_user_of_a_rerun_is_stored() -> None:
     run = half_failed()
     user = builders.a_user("eve")
     again = rerun_belt_run(run, user=user)
@@ -271,7 +271,7 @@ DANGLING = """
 
 
 def never_resolved() -> BeltRun:
-    """Return a run that nobody waited for, whose names meant nothing when it was created."""
+    """Return a run without a caller, whose references were unresolved at its creation."""
     publish_text(GEM)
     publish_text(DANGLING)
     belt = belt_named("image.build")

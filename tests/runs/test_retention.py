@@ -124,7 +124,7 @@ def test_the_newest_success_that_supplies_others_stays_however_old() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"on_default_branch": False}, {"tainted": True}])
-def test_a_newer_success_of_a_branch_or_a_fork_supplies_nobody_and_replaces_nothing(
+def test_newer_run_of_a_branch_or_fork_replaces_no_supplier(
     fields: dict[str, Any],
 ) -> None:
     publish_text(GEM)
@@ -157,7 +157,7 @@ def test_a_run_that_a_waiting_job_takes_values_from_stays() -> None:
     assert consumed(consumer, "deploy") == {"gem.build.compile.FILE": "old.gem"}
 
 
-def test_a_repeat_has_the_values_of_a_supplier_that_is_no_longer_kept() -> None:
+def test_rerun_has_the_values_of_a_removed_supplier() -> None:
     publish_text(GEM)
     publish_text(SITE)
     supplier = finished("old.gem")
@@ -194,7 +194,7 @@ def test_a_repeat_that_was_never_given_the_value_says_that_its_supplier_is_gone(
     )
 
 
-def test_a_round_whose_outputs_a_later_one_kept_by_reference_stays_with_it() -> None:
+def test_round_with_referenced_outputs_stays() -> None:
     publish_text(GEM)
     publish_text(SITE)
     first = finished("one.gem", outcome="failed")
@@ -226,7 +226,7 @@ def test_an_edge_whose_downstream_run_was_removed_says_so_and_starts_no_other() 
     assert state(root) == "succeeded"
 
 
-def test_events_that_were_handled_long_ago_and_started_nothing_that_is_kept_are_removed() -> None:
+def test_old_events_without_runs_are_removed() -> None:
     product = publish_text(GEM)
     old, fresh, used, waiting = (builders.an_event(product) for _ in range(4))
     Event.objects.exclude(id=waiting.id).update(handled_at=Now())

@@ -111,7 +111,7 @@ def test_an_output_that_is_missing_counts_as_failure() -> None:
     assert job_of(run, "compile").state == "queued"
 
 
-def test_a_delay_is_kept_by_the_database_and_its_hint_comes_when_it_is_over() -> None:
+def test_retry_delay_uses_the_database_clock() -> None:
     run = start_text(belt("{max: 3, delay: 10s, backoff: 2}"))
     worker = Worker()
     OutboxRow.objects.all().delete()

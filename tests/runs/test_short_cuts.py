@@ -164,7 +164,7 @@ def test_new_run_and_its_repeat_are_looked_at_again_for_their_suppliers() -> Non
 
 
 def test_readings_of_one_run_are_independent() -> None:
-    """They share what never changes; what a verb reads anew is its own."""
+    """They share what never changes; each call reads the rest again."""
     run = start_text(BELT)
     first = run_in_state(run.id, BeltRunState.PENDING, None, tainted=False)
     second = run_in_state(run.id, BeltRunState.SUCCEEDED, run.created_at, tainted=True)
@@ -174,7 +174,7 @@ def test_readings_of_one_run_are_independent() -> None:
     assert (frozen_run(run.id).state, first.belt, second.belt) == ("pending", run.belt, run.belt)
 
 
-def test_job_whose_suppliers_end_was_not_told_is_found_while_their_run_goes_on() -> None:
+def test_job_with_a_missed_end_of_its_supplier_is_found() -> None:
     """The suppliers' run goes on, so that only the end of the job says that nothing is missing."""
     publish_text(LIB)
     lib = start("lib.make")
@@ -225,7 +225,7 @@ def test_chain_is_open_until_its_fired_edge_has_started_a_run() -> None:
     assert not state_of(whole_chain(run)).is_open
 
 
-def test_log_of_an_ended_attempt_is_told_whole_before_the_end() -> None:
+def test_log_of_an_ended_attempt_is_sent_before_the_end() -> None:
     """A look reads a few pieces, and the job run has ended before the first one."""
     attempt = builders.an_attempt(builders.a_job_run("succeeded"), "succeeded")
     builders.a_log(attempt, *[f"line {n}\n" for n in range(40)])

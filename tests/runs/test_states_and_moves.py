@@ -107,7 +107,7 @@ def test_a_move_from_a_state_that_has_passed_changes_nothing_and_says_so() -> No
     assert (row.state, RunEvent.objects.count()) == ("starting", before)
 
 
-def test_nothing_of_a_transaction_is_kept_when_it_breaks() -> None:
+def test_failed_transaction_stores_nothing() -> None:
     row = builders.a_job_run("waiting")
     before = RunEvent.objects.count()
     with pytest.raises(IllegalMoveError), moving(row.belt_run_id) as moves:  # noqa: PT012
@@ -205,7 +205,7 @@ def test_the_database_refuses_two_living_attempts_of_a_job_run() -> None:
         builders.an_attempt(attempt.job_run)
 
 
-def test_the_database_refuses_states_that_nobody_knows() -> None:
+def test_database_refuses_unknown_states() -> None:
     row = builders.a_job_run("queued")
     for model, pk in ((JobRun, row.id), (BeltRun, row.belt_run_id)):
         with pytest.raises(Exception, match=r"(?i)check|state_known"):

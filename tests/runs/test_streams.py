@@ -1,4 +1,4 @@
-"""Streams are few, and nobody takes all of them."""
+"""The number of streams is limited, for all users and for each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def opened(by: int) -> StreamingHttpResponse:
 
 
 async def watched(by: int, times: int, stack: AsyncExitStack) -> None:
-    """Open so many streams of a user, to be closed with the stack."""
+    """Open that number of streams of a user, to be closed with the stack."""
     for _ in range(times):
         request = AsyncRequestFactory().get("/")
         request.user = User(pk=by)

@@ -268,7 +268,7 @@ def test_the_triggers_choice_of_a_build_counts_for_the_run_that_it_starts() -> N
     assert (run.upstream, supplied(run).belt_run) == (broken, good)
 
 
-def test_an_event_of_a_fork_starts_a_tainted_run_that_supplies_nobody() -> None:
+def test_tainted_run_of_a_fork_supplies_no_run() -> None:
     product = publish_text(GEM)
     publish_text(site())
     source = builders.a_source(product)

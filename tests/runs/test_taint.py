@@ -231,7 +231,7 @@ def test_rerun_of_a_run_whose_supplier_became_tainted_is_tainted() -> None:
     assert is_tainted(again)
 
 
-def test_kept_jobs_of_a_tainted_run_taint_the_rerun() -> None:
+def test_reused_jobs_of_a_tainted_run_taint_the_rerun() -> None:
     publish_text(GEM)
     publish_text(site("{from: gem.build, build: 1}"))
     a_gem(tainted=True)

@@ -118,7 +118,7 @@ def test_a_run_has_the_commit_branch_and_cause_of_its_event() -> None:
     assert not run.tainted
 
 
-def test_what_came_of_the_event_is_kept_as_a_sentence() -> None:
+def test_outcome_of_an_event_is_stored_as_a_sentence() -> None:
     source = gem()
     event = happening(source)
     start_for_event(event.id)
@@ -128,7 +128,7 @@ def test_what_came_of_the_event_is_kept_as_a_sentence() -> None:
     assert outcome(nothing) == "No trigger answers to it."
 
 
-def test_an_event_that_is_told_of_again_starts_nothing_more() -> None:
+def test_repeated_event_starts_no_more_runs() -> None:
     event = happening(gem())
     assert len(started(event)) == 2
     assert started(event) == []
@@ -223,7 +223,7 @@ def test_pull_request_from_within_uses_its_own_file() -> None:
 
 
 @pytest.mark.parametrize("choice", ["build: last", "build: last_successful", "branch: main"])
-def test_pull_request_supplies_nobody_unasked(choice: str) -> None:
+def test_pull_request_supplies_no_other_run(choice: str) -> None:
     text = f'"use ${{gem.check.check.FILE}}", inputs: [{{from: gem.check, {choice}}}]'
     event = a_pull_request(gem(PULLS))
     publish_text(SITE.replace('"use ${gem.check.check.FILE}"', text))

@@ -1,4 +1,4 @@
-"""What is asked of a run or belt that is removed at this very moment is told, and is no fault."""
+"""Requests about a run or belt that is removed meanwhile get an error message, not a failure."""
 
 from __future__ import annotations
 
