@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runners.executor.masking import Masker
-from runners.executor.room import WAY_OUT, way_out_of
+from runners.executor.room import LEAVE_ALONE, WAY_OUT, way_out_of
 from runners.executor.scripts import END_MARK, FIRST_OF_ARRAY, NO_FIRST, captured_file, constant
 from runners.executor.shapes import JobAssignment, Limits, OutputWord, Shell
 from runners.executor.workspace import NotReadableError, NotWholeError, Workspace
@@ -17,7 +17,6 @@ FILE = ".conveyor-output"
 # Beside the values the file holds names, delimiters and what the job wrote first.
 _FILE_ROOM = 4
 
-_LEAVE_ALONE = "Leave the folders above the workspace as they are."
 
 #: So many of the things that are wrong are told; the others are counted.
 _TOLD = 10
@@ -118,7 +117,7 @@ def _find(
         raise NotWholeError(captured_file(output.name))
     if captured is None and (damage := workspace.damage()):
         raise OutputError(
-            "output-missing", f"Output {output.name} could not be read: {damage}.", _LEAVE_ALONE
+            "output-missing", f"Output {output.name} could not be read: {damage}.", LEAVE_ALONE
         )
     if captured is None:
         raise _missing(output, assignment.shell)
@@ -221,7 +220,7 @@ def _read_file(workspace: Workspace, limits: Limits) -> tuple[dict[str, bytes], 
     shortage = workspace.shortage() if problem else ""
     if problem and shortage:
         fact = f"{problem.fact.removesuffix('.')}; and there is {shortage}."
-        problem = OutputError(problem.reason, fact, WAY_OUT)
+        problem = OutputError(problem.reason, fact, way_out_of(shortage))
     return values, problem
 
 

@@ -15,6 +15,10 @@ _NO_SPACE = "no space left on device in the work folder"
 _NO_FILES = "no room for another file in the work folder"
 _NO_QUOTA = "the quota of the work folder is used up"
 _GONE = "the work folder was removed while the job ran"
+#: What the job itself did to the folders that the runner made for it.
+REMOVED = "the folders of the job were removed while it ran"
+LEAVE_ALONE = "Leave the folders above the workspace as they are."
+_WAYS_OUT = {_GONE: "Keep others from removing it.", REMOVED: LEAVE_ALONE}
 _OF_ERRORS = {errno.ENOSPC: _NO_SPACE, errno.EDQUOT: _NO_QUOTA}
 # A disk with less than this counts as full: what a job could not write may have been larger.
 _LEAST_BYTES = 64 * 1024
@@ -22,7 +26,7 @@ _LEAST_BYTES = 64 * 1024
 
 def way_out_of(lack: str) -> str:
     """Return what would help against what ``shortage`` returned."""
-    return "Keep others from removing it." if lack == _GONE else WAY_OUT
+    return _WAYS_OUT.get(lack, WAY_OUT)
 
 
 def shortage(descriptor: int) -> str:

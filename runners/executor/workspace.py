@@ -25,7 +25,7 @@ from pathlib import Path
 
 from runners.executor.accounts import remove_dead
 from runners.executor.removal import remove_tree, take_over
-from runners.executor.room import shortage
+from runners.executor.room import REMOVED, shortage
 from runners.executor.traces import entries_of
 from runners.supervisor.processes import sweep as sweep_processes
 from runners.supervisor.wire import write_all
@@ -142,14 +142,16 @@ class Workspace:
 
     def shortage(self) -> str:
         """Return what the disk lacks for another file, or "" if it lacks nothing."""
-        return shortage(self._ours)
+        # A job can remove its own folders only, unless it runs as the runner's user.
+        removed = not os.fstat(self._ours).st_nlink and self.path.parent.exists()
+        return REMOVED if removed else shortage(self._ours)
 
     def damage(self) -> str:
         """Return what the job did to its own folders, so that files of ``job`` are lost, or ""."""
         for descriptor in (self._top, self._ours):
             facts = os.fstat(descriptor)
             if not facts.st_nlink:
-                return "the folders of the job were removed while it ran"
+                return REMOVED
             if facts.st_mode & 0o700 != 0o700:
                 return "the folders of the job were closed by a chmod while it ran"
         missing = [name for name in self._known if not os.access(name, os.F_OK, dir_fd=self._ours)]
