@@ -8,6 +8,7 @@ import django.contrib.auth.admin  # noqa: F401  # registers its models, before t
 import django_celery_results.admin  # noqa: F401  # the same
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, User
 from django.db.models import Field
 from django.forms import Field as FormField
@@ -15,6 +16,7 @@ from django.http import HttpRequest
 from django_celery_results.models import GroupResult, TaskResult
 
 from products.admin_base import BoundedAdmin, BoundedInline, ReadOnlyAdmin
+from products.forms import MembershipForm
 from products.models import Membership
 
 # Tasks of Conveyor make no groups.
@@ -22,11 +24,10 @@ admin.site.unregister([GroupResult, TaskResult, Group, User])
 
 _HELP = {
     "is_active": "Clear this to lock the account. Runs and tokens keep its name.",
-    "is_staff": "May see and start everything, and use the admin within its permissions.",
-    "is_superuser": "May change everything in the admin. Needs staff status as well.",
-    "groups": "Groups carry permissions of the admin. Memberships of products are above.",
-    "user_permissions": (
-        "Permissions of the admin, for staff who are no superusers. They do not affect products."
+    "is_staff": "May see and start everything, and open the admin. Leave it off for others.",
+    "is_superuser": "May change everything in the admin. Requires staff status.",
+    "groups": (
+        "Groups give staff permissions in the admin. They do not affect products: see Memberships."
     ),
 }
 
@@ -35,6 +36,7 @@ class MembershipOfUserInline(BoundedInline, admin.TabularInline[Membership, User
     """The products of a user, on the user's page."""
 
     model = Membership
+    form = MembershipForm
     autocomplete_fields = ("product",)
     extra = 0
 
@@ -46,15 +48,15 @@ class AccountAdmin(BoundedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
     readonly_fields = ("last_login", "date_joined")
+    # The admin's own form adds a choice for sites with single sign-on.
+    add_form = UserCreationForm
+    add_fieldsets = ((None, {"fields": ("username", "password1", "password2")}),)
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
-        (
-            "Permissions of the admin",
-            {"fields": ("groups", "user_permissions"), "classes": ("collapse",)},
-        ),
+        ("Permissions in the admin", {"fields": ("groups",), "classes": ("collapse",)}),
     )
 
     def get_inlines(self, request: HttpRequest, obj: Any = None) -> Any:

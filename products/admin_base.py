@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.core.validators import EMPTY_VALUES
 from django.db import DataError, IntegrityError
-from django.db.models import ForeignKey, ManyToManyField, Model, QuerySet
+from django.db.models import BinaryField, ForeignKey, ManyToManyField, Model, QuerySet
 from django.forms import ModelChoiceField, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -132,6 +132,12 @@ class BoundedAdmin(CheckedChoices, admin.ModelAdmin[Any]):
         shown = set(self.get_readonly_fields(request, obj))
         kept = [(name, _without(shown, options)) for name, options in fieldsets]
         return [(name, options) for name, options in kept if options["fields"]]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Return whether an address may filter by a field; bytes compare with no text of one."""
+        name = lookup.partition("__")[0]
+        binary = [each.name for each in self.opts.fields if isinstance(each, BinaryField)]
+        return name not in binary and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

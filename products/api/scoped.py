@@ -42,8 +42,8 @@ def require_operator(request: Request, product: Product) -> None:
     """Raise PermissionDenied unless the caller may start, cancel and rerun the product's belts."""
     if not operable_products(request).filter(pk=product.pk).exists():
         raise PermissionDenied(
-            f"You may look at the product {product.name}, but not start, cancel or rerun its "
-            "belts. A maintainer of it can make you an operator."
+            f"You may see the product {product.name}, but not start, cancel or rerun its belts. "
+            "Staff can give you the role operator in the admin, under Memberships."
         )
 
 
