@@ -13,14 +13,17 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Field
 from django.forms import Field as FormField
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django_celery_results.models import GroupResult, TaskResult
 
+from belts.admin import DefinedProductAdmin
 from products.admin_base import BoundedAdmin, BoundedInline, ReadOnlyAdmin
 from products.forms import MembershipForm
-from products.models import Membership
+from products.models import Membership, Product
+from runs.recent_runs import last_runs
 
-# Tasks of Conveyor make no groups.
-admin.site.unregister([GroupResult, TaskResult, Group, User])
+# Tasks of Conveyor make no groups. Products get their last run, which is of a higher app.
+admin.site.unregister([GroupResult, TaskResult, Group, User, Product])
 
 _HELP = {
     "is_active": "Clear this to lock the account. Runs and tokens keep its name.",
@@ -39,6 +42,32 @@ class MembershipOfUserInline(BoundedInline, admin.TabularInline[Membership, User
     form = MembershipForm
     autocomplete_fields = ("product",)
     extra = 0
+
+
+@admin.register(Product)
+class ProductOverviewAdmin(DefinedProductAdmin):
+    """Products, with their last belt run in the list."""
+
+    list_display = ("name", "last_run", *DefinedProductAdmin.list_display[1:])  # type: ignore[assignment]  # longer
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list with the last run of each product on its page: two queries for all."""
+        changelist = super().get_changelist_instance(request)
+        products = list(changelist.result_list)
+        runs = last_runs(products)
+        for product in products:
+            product.shown_run = runs.get(product.pk)
+        changelist.result_list = products
+        return changelist
+
+    @admin.display(description="last run")
+    def last_run(self, product: Any) -> str:
+        """Return a link to the last run with its state."""
+        run = product.shown_run
+        if run is None:
+            return "none"
+        text = f"{run.belt.name} {run.label}: {run.state}"
+        return format_html('<a href="{}">{}</a>', run.get_absolute_url(), text)
 
 
 @admin.register(User)

@@ -18,7 +18,7 @@ from products.models import Credential, Event, Product
 
 
 class ProductViewSet(ReadViewSet):
-    """Products that you may see."""
+    """Products that you may see, with their sources."""
 
     one = "A product, by its name, with its source."
     queryset = Product.objects.select_related("source")

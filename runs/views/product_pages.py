@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
-
-from django.db.models import OuterRef, QuerySet, Subquery
 
 from belts.commit_files import last_file
 from belts.models import Belt
 from products.models import Product
 from products.pages import Page, found, may_operate
-from runs.models import BeltRun
+from runs.recent_runs import belts_with_recent_runs, last_runs
 
-SHOWN_RUNS = 8
 _PAGE = 100
 _SHOWN_EVENTS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ShownBelt:
-    """A belt with its newest runs, newest first."""
-
-    belt: Belt
-    recent: tuple[BeltRun, ...]
-
-
-def belts_with_recent_runs(belts: QuerySet[Belt], *, most: int = SHOWN_RUNS) -> list[ShownBelt]:
-    """Return the belts with their newest runs.
-
-    Two queries, whatever the number of runs: each newest is found by the index of its belt.
-    """
-    newest = BeltRun.objects.filter(belt=OuterRef("pk")).newest_first().values("pk")
-    columns = {f"recent_{index}": Subquery(newest[index : index + 1]) for index in range(most)}
-    rows = {row: [getattr(row, name) for name in columns] for row in belts.annotate(**columns)}
-    wanted = {pk for ids in rows.values() for pk in ids if pk is not None}
-    runs = BeltRun.objects.with_names().in_bulk(wanted)
-    return [
-        ShownBelt(belt, tuple(runs[pk] for pk in ids if pk in runs)) for belt, ids in rows.items()
-    ]
 
 
 class ProductPage(Page):
@@ -78,4 +51,6 @@ class ProductList(Page):
         after = self.request.GET.get("after", "").replace("\0", "")
         products = list(visible.filter(name__gt=after).order_by("name")[: _PAGE + 1])
         more = products[_PAGE - 1].name if len(products) > _PAGE else ""
-        return super().get_context_data(products=products[:_PAGE], more=more, **path)
+        shown = products[:_PAGE]
+        runs = last_runs(shown)
+        return super().get_context_data(products=shown, last_runs=runs, more=more, **path)
