@@ -93,8 +93,8 @@ class UnhandledKindError(PlatformError):
         kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
         super().__init__(
             f"The outbox has rows of kinds that this version of Conveyor does not deliver: {kinds}."
-            " They are kept. Start an orchestrator of the version that wrote them; or, if they are "
-            "not needed any more, delete them from the database."
+            " They are kept. Start an orchestrator of the version that wrote them, or delete them "
+            "from the database."
         )
 
 

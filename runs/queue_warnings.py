@@ -21,14 +21,14 @@ SILENT_FOR = timedelta(seconds=60)
 
 
 def queue_warning(job_run: JobRun, served: ServedQueues | None) -> str:
-    """Return the sentence for one job run; empty where there is none to say."""
+    """Return the warning for one job run, else an empty text."""
     return queue_warnings([job_run], served or set).get(job_run.pk, "")
 
 
 def queue_warnings(job_runs: Iterable[JobRun], served: ServedQueues) -> dict[UUID, str]:
-    """Return the sentences for those job runs that are queued for long and served by nobody.
+    """Return the warnings for job runs that wait long in a queue without a runner.
 
-    ``served`` is asked only when a job run has been queued for long.
+    ``served`` is called only when a job run has been queued for long.
     """
     latest = timezone.now() - SILENT_FOR
     waiting = [

@@ -15,7 +15,7 @@ _SHOWN_EVENTS = 8
 
 
 class ProductPage(Page):
-    """Belts with their recent runs, triggers, the source and what is wrong."""
+    """Belts with their recent runs, triggers, the source and its problems."""
 
     template_name = "runs/product_detail.html"
 

@@ -134,7 +134,7 @@ def test_who_is_logged_in_goes_on_and_who_may_not_is_told(reader: Client) -> Non
     ada.force_login(builders.a_user("ada"))
     assert ada.get("/login/?next=/products/")["Location"] == "/products/"
     refused = ada.get("/login/?next=/admin/").content.decode()
-    assert "You are logged in as ada, who may not go there." in refused
+    assert "ada has no access to this page." in refused
     assert ada.get("/login/?next=https://evil.example/")["Location"] == "/"
 
 
