@@ -18,7 +18,7 @@ from products.api.fields import BodyTooLargeError
 from products.errors import ConveyorError
 
 DATABASE_DOWN = (
-    "The database cannot be used at the moment. Jobs that run go on; try again in some seconds."
+    "The database is not available at the moment. Running jobs continue. Try again in some seconds."
 )
 DATABASE_ERRORS = (OperationalError, InterfaceError)
 RETRY_AFTER_S = 5
@@ -38,12 +38,12 @@ _CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
 )
 _MESSAGES = {
     "auth.required": "Log in, or send a token as Authorization: Bearer cvy_...",
-    "request.invalid": "The request is not valid; see its problems.",
+    "request.invalid": "The request is not valid. See its problems.",
 }
 
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the answer to an error that a view raised; None for what nobody foresaw."""
+    """Return the answer to an error that a view raised; None for an unexpected error."""
     if isinstance(error, ConveyorError):
         problems = [problem_document(each) for each in getattr(error, "problems", ())]
         return Response(body(error.code, str(error), problems), status=error.http_status)
@@ -93,9 +93,9 @@ def _as_api_exception(error: Exception) -> exceptions.APIException:
 def _body_of(error: exceptions.APIException, context: dict[str, Any]) -> dict[str, Any]:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "request.failed")
     if isinstance(error, exceptions.ValidationError):
-        # Keys of a body may hold what no answer can.
-        told = _flatten(error.detail, "")
-        problems = [_problem(message, visible(path)) for path, message in told]
+        # Keys of a body may have characters that no JSON text can hold.
+        found = _flatten(error.detail, "")
+        problems = [_problem(message, visible(path)) for path, message in found]
         return body(code, _MESSAGES[code], problems)
     is_given = str(error.detail) != str(error.default_detail)
     known = None if is_given else _MESSAGES.get(code)

@@ -1,4 +1,4 @@
-"""Sentences in the place of the framework's: each names the thing, and what would work."""
+"""Messages for errors of the framework: each names the request and what would work."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _CSRF = "CSRF Failed: "
 
 
 def sentence_of(error: exceptions.APIException, context: dict[str, Any]) -> str:
-    """Return what to tell of an error of the framework that answers a request.
+    """Return the message for an error of the framework.
 
-    ``context`` is that of an exception handler, with ``view`` and ``request``. A sentence that a
-    view gave is kept.
+    ``context`` is that of an exception handler, with ``view`` and ``request``. The message of a
+    view is kept.
     """
     request, view = context.get("request"), context.get("view")
     if request is None or view is None:
         return str(error.detail)
-    for kind, tell in _TELLERS:
+    for kind, describe in _MESSAGES:
         if isinstance(error, kind):
-            return tell(error, request, view)
+            return describe(error, request, view)
     return str(error.detail)
 
 
@@ -31,18 +31,21 @@ def _is_given(error: exceptions.APIException) -> bool:
 
 def _method(error: Any, request: Any, view: Any) -> str:
     allowed = ", ".join(view.allowed_methods) or "nothing"
-    return f"{request.path} does not take {request.method}; it takes {allowed}."
+    return f"{request.path} does not accept {request.method}. Use {allowed}."
 
 
 def _media_type(error: Any, request: Any, view: Any) -> str:
     given = request.content_type
-    told = f"of the type {given[:100]}, which is not read" if given else "of no known type"
-    return f"The body is {told}. Send JSON, with the header Content-Type: application/json."
+    if given:
+        problem = f"The body has the type {given[:100]}, which the API does not read."
+    else:
+        problem = "The body has no type."
+    return f"{problem} Send JSON with the header Content-Type: application/json."
 
 
 def _accept(error: Any, request: Any, view: Any) -> str:
     kinds = " or ".join(each.media_type for each in view.renderer_classes)
-    return f"{request.path} cannot be given in the form that Accept asks for. Ask for {kinds}."
+    return f"{request.path} is not available in the type of the header Accept. Use {kinds}."
 
 
 def _nothing(error: Any, request: Any, view: Any) -> str:
@@ -51,24 +54,24 @@ def _nothing(error: Any, request: Any, view: Any) -> str:
     asked = request.query_params.get("format")
     if asked is not None:
         known = " or ".join(each.format for each in view.renderer_classes)
-        return f"There is no format {asked[:100]!r} here. Leave format out, or ask for {known}."
-    return f"There is nothing at {request.path} that you may see."
+        return f"The format {asked[:100]!r} does not exist. Leave format out, or use {known}."
+    return f"Nothing at {request.path} is visible to you."
 
 
 def _forbidden(error: Any, request: Any, view: Any) -> str:
-    told = str(error.detail)
-    if told.startswith(_CSRF):
-        reason = told.removeprefix(_CSRF).rstrip(".")
+    detail = str(error.detail)
+    if detail.startswith(_CSRF):
+        reason = detail.removeprefix(_CSRF).rstrip(".")
         return (
-            f"A login of pages sends its CSRF token as X-CSRFToken with each {request.method} "
+            f"{request.method} with the login of a page requires the header X-CSRFToken "
             f"({reason}). Programs send a token as Authorization: Bearer cvy_... instead."
         )
-    return told if _is_given(error) else f"You may not send {request.method} to {request.path}."
+    return detail if _is_given(error) else f"You may not send {request.method} to {request.path}."
 
 
 def _throttled(error: Any, request: Any, view: Any) -> str:
     wait = f"{error.wait:g} seconds" if error.wait else "a while"
-    return f"There were too many requests to {request.path}. Wait {wait} and ask again."
+    return f"Too many requests to {request.path}. Try again in {wait}."
 
 
 def _unreadable(error: Any, request: Any, view: Any) -> str:
@@ -77,8 +80,8 @@ def _unreadable(error: Any, request: Any, view: Any) -> str:
     return "The body cannot be read. Send JSON, such as {}."
 
 
-_Teller = Callable[[Any, Any, Any], str]
-_TELLERS: tuple[tuple[type[exceptions.APIException], _Teller], ...] = (
+_Describe = Callable[[Any, Any, Any], str]
+_MESSAGES: tuple[tuple[type[exceptions.APIException], _Describe], ...] = (
     (exceptions.MethodNotAllowed, _method),
     (exceptions.UnsupportedMediaType, _media_type),
     (exceptions.NotAcceptable, _accept),

@@ -1,4 +1,4 @@
-"""Who calls the API and what they may: tokens and the scope that each view declares."""
+"""Authentication and scopes of the API: tokens, and the scope that each view declares."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class TokenAuthentication(BaseAuthentication):
         if not words or words[0].lower() not in _KEYWORDS:
             return None
         if len(words) != 2:
-            raise AuthenticationFailed("Write the header as Authorization: Bearer cvy_...")
+            raise AuthenticationFailed(
+                "The header Authorization is malformed. Send Authorization: Bearer cvy_..."
+            )
         use = authenticate(words[1].decode("latin-1"))
         if use is None:
             raise AuthenticationFailed(
-                "This token is not valid: it is unknown, has ended, or its user is switched off. "
-                "Make a new one in the admin or with manage.py create_token."
+                "The token is not valid: it is unknown, it has expired, or its user is not active. "
+                "Create a new one in the admin or with manage.py create_token."
             )
         return use.user, use
 
@@ -38,21 +40,23 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class ScopedPermission(BasePermission):
-    """Lets users in, and tokens whose scopes hold the one that the view declares as ``scope``.
+    """Admits users, and tokens that have the scope that the view declares as ``scope``.
 
-    A view that declares none refuses everybody: forgetting it opens nothing.
+    A view without a scope refuses every request: a forgotten scope opens nothing.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return whether the caller may use the view; raises PermissionDenied with a reason."""
+        """Return whether the caller is logged in; raises PermissionDenied for a missing scope."""
         scope = getattr(view, "scope", None)
         if scope is None:
-            raise PermissionDenied("This address declares no scope, so that nobody may use it.")
+            raise PermissionDenied(
+                "This address declares no scope, so access is refused. Report this as a bug."
+            )
         if not request.user.is_authenticated:
             return False
         if isinstance(request.auth, TokenUse) and scope not in request.auth.scopes:
             raise PermissionDenied(
-                f"The token {request.auth.name} has not the scope {scope}, which this needs. "
-                "Make a token that has it."
+                f"The token {request.auth.name} lacks the scope {scope}, which this request needs. "
+                "Create a token with this scope."
             )
         return True

@@ -16,6 +16,7 @@ from runs.log_display import LogDisplay
 from runs.logs import read_log
 from runs.models import Attempt, BeltRun, JobRun
 from runs.queue_warnings import queue_warnings
+from runs.sentences import why
 from runs.states import BeltRunState
 
 LOOK_EVERY_S = 0.25
@@ -122,8 +123,8 @@ class _Follower:
             log.show(attempt)
         if job_run.is_finished:
             self._states[job_run.id] = job_run.state
-            why = "" if self._has_been_said(job_run, attempts) else _why(job_run)
-            self._write(f"{label} {job_run.state}{_took(job_run)}{why}")
+            reason = "" if self._has_been_said(job_run, attempts) else _why(job_run)
+            self._write(f"{label} {job_run.state}{_took(job_run)}{reason}")
 
     def _has_been_said(self, job_run: JobRun, attempts: Iterable[Attempt]) -> bool:
         """Return whether the last that a log said is why the job run ended as it did."""
@@ -151,7 +152,7 @@ def _took(job_run: JobRun) -> str:
 def _why(job_run: JobRun) -> str:
     if job_run.state == "succeeded" or not job_run.message:
         return ""
-    return f": {visible(job_run.message)}"
+    return f": {visible(why(job_run))}"
 
 
 class _AttemptLog:

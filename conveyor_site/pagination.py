@@ -25,7 +25,7 @@ class TimeCursorPagination(CursorPagination):
     max_page_size = 200
     page_size_query_description = "The number of results on a page, 1 to 200."
     invalid_cursor_message = (
-        "This cursor is not one that a page of this list gave. Start again without a cursor."
+        "This cursor is not from a page of this list. Start again without a cursor."
     )
 
     def get_page_size(self, request: Request) -> int:
@@ -35,7 +35,7 @@ class TimeCursorPagination(CursorPagination):
             return self.page_size
         digits = asked.isascii() and asked.isdigit() and len(asked) <= len(str(self.max_page_size))
         if not digits or not 1 <= int(asked) <= self.max_page_size:
-            raise ValidationError({"page_size": f"Ask for 1 to {self.max_page_size} results."})
+            raise ValidationError({"page_size": f"Send a number from 1 to {self.max_page_size}."})
         return int(asked)
 
     def decode_cursor(self, request: Request) -> Cursor | None:

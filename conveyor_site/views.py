@@ -1,4 +1,4 @@
-"""The home page, the way in, the schema of the belt file, and what errors look like."""
+"""The home page, the login, the schema of the belt file, and the pages of errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UNFINISHED = sorted(set(BeltRunState) - BELT_FINISHED)
 
 
 class Home(Page):
-    """What is running, what ran lately, and whether anything is wrong."""
+    """Running and recent belt runs, and warnings."""
 
     template_name = "conveyor_site/home.html"
 
@@ -63,7 +63,7 @@ class Home(Page):
 
 
 def _unserved(job_runs: QuerySet[Any]) -> list[str]:
-    """Return the queues that have kept a job run waiting for long and that no runner serves."""
+    """Return the queues in which a job run has waited long and that no runner serves."""
     waiting = job_runs.filter(
         state=JobRunState.QUEUED, queued_at__lt=timezone.now() - SILENT_FOR
     ).exclude(queue__in=served_queues())
@@ -71,33 +71,33 @@ def _unserved(job_runs: QuerySet[Any]) -> list[str]:
 
 
 class Login(LoginView):
-    """The way in; too many wrong passwords for an account from an address make it wait."""
+    """The login; too many wrong passwords for an account from an address delay it."""
 
     template_name = "conveyor_site/login.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Ask for name and password, unless the user is logged in and may go on."""
+        """Ask for name and password, unless a login with access exists."""
         asks_for_admin = self.get_redirect_url().startswith(reverse("admin:index"))
         if request.user.is_authenticated and (request.user.is_staff or not asks_for_admin):
             return HttpResponseRedirect(self.get_success_url())
         return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Log in; answers 429 while the account is kept waiting."""
+        """Log in; answers 429 while logins to the account are delayed."""
         throttle = LoginThrottle(request.POST.get("username", ""), request.META["REMOTE_ADDR"])
         if not throttle.admits():
             form = self.get_form_class()(request)
             context = self.get_context_data(form=form, closed=throttle.sentence)
             return self.render_to_response(context, status=429)
         response = super().post(request, *args, **kwargs)
-        # Not whether there is a user: somebody who is logged in may guess at another account.
+        # Not by request.user: a user who is logged in may guess the password of another account.
         if isinstance(response, HttpResponseRedirect):
             throttle.forgive()
         return response
 
 
 def page_of_row(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
-    """Lead from a form of the admin to the page of its row; raises Http404 for an odd id."""
+    """Redirect from a form of the admin to the page of its row; raises Http404 for an odd id."""
     try:
         return shortcut(request, content_type_id, object_id)
     except ValidationError as error:
@@ -115,12 +115,12 @@ def belt_file_schema(request: HttpRequest) -> JsonResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400; to who calls the site by a name that it has not, with how it gets that."""
-    sentence = "This request cannot be understood."
+    """Answer 400; for an unknown host name, with the setting that adds it."""
+    sentence = "The request is malformed."
     if isinstance(exception, DisallowedHost):
         sentence = (
-            "This site does not answer to that name. Use its address, or have its operator add "
-            "the name to CONVEYOR_ALLOWED_HOSTS."
+            "The site is not configured for this host name. Use its own address, or ask its "
+            "operator to add the name to CONVEYOR_ALLOWED_HOSTS."
         )
     elif isinstance(exception, NullCharacterError):
         sentence = str(exception)
@@ -128,23 +128,23 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 403 with the reason, where it is a sentence of ours."""
+    """Answer 403 with the reason of the view, if it gave one."""
     reason = str(exception) or "You may not do this."
     return _error(request, 403, reason, code="auth.forbidden")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer 403 to a form that this site did not make, or that is too old."""
-    sentence = "This form is no longer valid. Go back, load the page again and send it again."
+    """Answer 403 to a form of another site, or to an expired one."""
+    sentence = "The form has expired. Go back, reload the page and send the form again."
     return _error(request, 403, sentence, code="auth.csrf")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404 with the sentence of the view, if it gave one."""
     given = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
-    sentence = "There is nothing at this address, or you may not see it."
+    sentence = "This page does not exist, or it is not visible to you."
     if request.path.startswith("/api/"):
-        sentence = f"There is nothing at {request.path}. The API begins at /api/v1/."
+        sentence = f"There is nothing at {request.path}. The API starts at /api/v1/."
     sentence = given or sentence
     return _error(request, 404, sentence, code="not-found")
 
@@ -155,7 +155,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         response = _error(request, 503, DATABASE_DOWN, code="database.unavailable")
         response["Retry-After"] = str(RETRY_AFTER_S)
         return response
-    sentence = "Something is wrong with Conveyor itself; its log says what. Your jobs go on."
+    sentence = "Conveyor failed to answer. Its log has the error. Running jobs continue."
     return _error(request, 500, sentence, code="internal")
 
 

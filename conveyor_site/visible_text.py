@@ -1,9 +1,9 @@
-"""No page shows a character that turns text round, breaks lines unseen, or is obeyed unseen.
+"""No page shows marks of direction, separators or control characters as they are.
 
 Names of branches, values, commit texts and messages come from repositories and jobs. One that
-holds a mark of direction can look like another. Templates escape markup; this escapes such
-characters on every page and list at once, as logs and the terminal do. Contents of form fields
-stay as they are: they are sent back.
+holds a mark of direction can look like another. Templates escape markup. This middleware escapes
+such characters on every page, as logs and the terminal do. The values of form fields stay
+unchanged, because browsers send them back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from django.http.response import HttpResponseBase
 
 # Control characters but for tab, newline and return; marks and overrides of direction; separators.
 _HIDDEN = "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-_FIELD = r"<textarea\b.*?</textarea>|<input\b[^>]*>|<option\b[^>]*>"
+# In text, templates escape the quotation marks: only an attribute can look like this.
+_FIELD = r"<textarea\b.*?</textarea>|(?<=\s)value=\"[^\"]*\""
 _FIELD_OR_HIDDEN = re.compile(f"(?P<field>{_FIELD})|{_HIDDEN}", re.DOTALL)
 _ANY_HIDDEN = re.compile(_HIDDEN)
 

@@ -16,7 +16,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from products.admin_base import BoundedAdmin, BoundedInline, ReadOnlyAdmin, counted
 from products.catalogue import archive_product, restore_product
 from products.credentials import set_value, why_closed
-from products.forms import ConfigurationForm, CredentialForm, SourceForm, TokenForm
+from products.forms import (
+    ConfigurationForm,
+    CredentialForm,
+    MembershipForm,
+    SourceForm,
+    TokenForm,
+)
 from products.git.access import ANYBODY
 from products.git.urls import shown
 from products.models import (
@@ -45,6 +51,7 @@ class MembershipInline(BoundedInline, admin.TabularInline[Membership, Product]):
     """The members of the product, with their roles."""
 
     model = Membership
+    form = MembershipForm
     autocomplete_fields = ("user",)
     extra = 0
 
@@ -94,11 +101,11 @@ class ProductAdmin(BoundedAdmin):
         """Return a link to the product's page."""
         return format_html('<a href="{}">belts and runs</a>', product.get_absolute_url())
 
-    @admin.action(description="Archive: look for nothing new", permissions=["change"])
+    @admin.action(description="Archive: start no more runs", permissions=["change"])
     def archive_products(self, request: HttpRequest, products: QuerySet[Product]) -> None:
         """Take products out of service."""
         done = sum(archive_product(product) for product in products)
-        self.message_user(request, f"Archived {counted(done, 'product')}. What was done stays.")
+        self.message_user(request, f"Archived {counted(done, 'product')}. Their runs stay.")
 
     @admin.action(description="Restore from the archive", permissions=["change"])
     def restore_products(self, request: HttpRequest, products: QuerySet[Product]) -> None:
@@ -106,7 +113,7 @@ class ProductAdmin(BoundedAdmin):
         done = sum(restore_product(product) for product in products)
         self.message_user(request, f"Restored {counted(done, 'product')}.")
 
-    @admin.action(description="Look at the sources now", permissions=["change"])
+    @admin.action(description="Check the sources for new commits now", permissions=["change"])
     def look_now(self, request: HttpRequest, products: QuerySet[Product]) -> None:
         """Look at the products' repositories."""
         _look_now(self, request, Source.objects.filter(product__in=products))
@@ -118,10 +125,12 @@ def _look_now(page: BoundedAdmin, request: HttpRequest, sources: QuerySet[Source
     first, rest = ids[:_MOST_LOOKS], ids[_MOST_LOOKS:]
     made = poll_sources(first)
     found = counted(made, "new event") if made else "nothing new"
-    page.message_user(request, f"Looked at {counted(len(first), 'source')}: {found}.")
+    page.message_user(request, f"Checked {counted(len(first), 'source')}: {found}.")
     if rest:
         Source.objects.filter(pk__in=rest).update(due_at=Now())
-        page.message_user(request, f"{counted(len(rest), 'other source')} will be, in a moment.")
+        page.message_user(
+            request, f"{counted(len(rest), 'other source')} will be checked in the background."
+        )
     for source in Source.objects.filter(pk__in=first).exclude(error="").select_related("product"):
         page.message_user(request, f"{source.product}: {source.error}", messages.ERROR)
     for source in Source.objects.filter(pk__in=first).exclude(warning="").select_related("product"):
@@ -132,6 +141,7 @@ def _look_now(page: BoundedAdmin, request: HttpRequest, sources: QuerySet[Source
 class MembershipAdmin(BoundedAdmin):
     """The members of all products, with their roles."""
 
+    form = MembershipForm
     list_display = ("product", "user", "role")
     list_filter = ("role",)
     list_select_related = ("product", "user")
@@ -179,7 +189,7 @@ class SourceAdmin(BoundedAdmin):
         """Return why the last poll failed, or what it passed over."""
         return source.error or source.warning
 
-    @admin.action(description="Look now", permissions=["change"])
+    @admin.action(description="Check for new commits now", permissions=["change"])
     def look_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:
         """Look at repositories."""
         _look_now(self, request, sources)
@@ -251,7 +261,7 @@ class CredentialAdmin(BoundedAdmin):
         """Return the names of the first products that may use it."""
         names = [product.name for product in credential.bound]  # type: ignore[attr-defined]
         more = " and more" if len(names) > _MOST_BOUND else ""
-        return f"{', '.join(names[:_MOST_BOUND])}{more}" or "none: nobody can use it"
+        return f"{', '.join(names[:_MOST_BOUND])}{more}" or "none: nothing can use it"
 
     def change_view(
         self,
@@ -274,8 +284,8 @@ class CredentialAdmin(BoundedAdmin):
         if obj.kind == Credential.Kind.GIT and not obj.username:
             messages.warning(
                 request,
-                f"The credential {obj.name} has no username, so {ANYBODY!r} is sent. That does for "
-                "tokens of some hosts; for a password, write the account's name.",
+                f"The credential {obj.name} has no username, so {ANYBODY!r} is sent. Some hosts "
+                "accept this with a token. For a password, enter the account's name.",
             )
         value = form.cleaned_data["value"]
         if value:
@@ -333,7 +343,7 @@ class ApiTokenAdmin(BoundedAdmin):
         obj.refresh_from_db()
         self.message_user(
             request,
-            f"The token is {issued.text} and is shown only now: copy it to where it is needed.",
+            f"The token is {issued.text} and is shown only now. Copy it to where it is needed.",
             messages.WARNING,
         )
 

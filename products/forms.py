@@ -12,7 +12,7 @@ from products.credentials import LONGEST_VALUE, username_problem, value_problem
 from products.errors import UserError
 from products.git.access import kind_problem
 from products.git.urls import check_url, same_host, same_repository
-from products.models import ApiToken, Configuration, Credential, Source
+from products.models import ApiToken, Configuration, Credential, Membership, Source
 from products.names import variable_of_credential, variable_problem
 from products.sources import check_path, poll_at_once, reset_polling
 from products.tokens import DEFAULT_DAYS, MAX_DAYS, SCOPES
@@ -27,6 +27,19 @@ def refuse_some_of_all(form: forms.ModelForm[Any], given: Mapping[str, Any]) -> 
         form.add_error(
             "products", "Choose either all products or some: remove these, or untick the other."
         )
+
+
+class MembershipForm(forms.ModelForm[Membership]):
+    """The role of a user in a product."""
+
+    class Meta:
+        model = Membership
+        fields = ["product", "user", "role"]
+        help_texts = {
+            "product": "The product that the user may see.",
+            "user": "The account that receives the role. Staff need no membership.",
+            "role": "What the user may do in this product.",
+        }
 
 
 class WriteOnlyTextarea(forms.Textarea):
@@ -44,12 +57,19 @@ class CredentialForm(forms.ModelForm[Credential]):
         strip=False,
         max_length=LONGEST_VALUE,
         widget=WriteOnlyTextarea(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
-        help_text="Can be written, never read. Empty keeps the value that is there.",
+        help_text="The secret itself. Nobody can read it here later. On a change, leave this empty "
+        "to keep the stored value.",
     )
 
     class Meta:
         model = Credential
         fields = ["name", "kind", "variable", "username", "products"]
+        help_texts = {
+            "name": "Belt files refer to this name, as in credentials: [deploy-token].",
+            "kind": "How a job or a source receives the value.",
+            "username": "Account at the git host, for git credentials only. Leave it empty for a "
+            "token of GitHub.",
+        }
 
     def clean_value(self) -> str:
         """Return the value with the line ends of files instead of those of forms."""
@@ -103,20 +123,28 @@ class TokenForm(forms.ModelForm[ApiToken]):
     """What a new token may do and how long it lives."""
 
     scopes = forms.MultipleChoiceField(
-        choices=[("read", "read: look at everything its user sees"), ("run", "run: and act")],
+        choices=[
+            ("read", "read: see what its user sees"),
+            ("run", "run: start, cancel and rerun"),
+        ],
         initial=["read"],
         widget=forms.CheckboxSelectMultiple,
+        help_text="What programs may do with the token. It can do no more than its user.",
     )
     days = forms.IntegerField(
         initial=DEFAULT_DAYS,
         min_value=1,
         max_value=MAX_DAYS,
-        help_text=f"It ends after so many days, at most {MAX_DAYS}.",
+        help_text=f"Days until the token ends, at most {MAX_DAYS}.",
     )
 
     class Meta:
         model = ApiToken
         fields = ["user", "name", "scopes", "all_products", "products"]
+        help_texts = {
+            "user": "The account that the token acts for.",
+            "name": "Where the token is used, such as release-script. Lists show this name.",
+        }
 
     def clean(self) -> dict[str, Any]:
         """Refuse a choice of products beside all products."""
@@ -135,6 +163,12 @@ class SourceForm(forms.ModelForm[Source]):
     class Meta:
         model = Source
         fields = ["product", "url", "path", "credential", "poll", "poll_interval_s"]
+        labels = {"url": "URL", "poll": "Check for new commits"}
+        help_texts = {
+            "product": "The product that this repository belongs to.",
+            "credential": "Needed for a private repository: kind git for https, kind ssh-key for "
+            "ssh. The credential must list this product.",
+        }
 
     def clean_url(self) -> str:
         """Return an address that this site allows."""
@@ -218,5 +252,7 @@ class ConfigurationForm(forms.ModelForm[Configuration]):
         given = super().clean() or {}
         default, longest = given.get("default_timeout_s"), given.get("max_timeout_s")
         if default is not None and longest is not None and default > longest:
-            self.add_error("max_timeout_s", "No job may be shorter of time than the default.")
+            self.add_error(
+                "max_timeout_s", "The longest timeout must be at least the default timeout."
+            )
         return given

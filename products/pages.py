@@ -50,8 +50,8 @@ class PageAction(LoginRequiredMixin, View):
         row, product = self.subject(**path)
         if not may_operate(request, product):
             raise PermissionDenied(
-                f"You may look at the product {product.name}, but not start, cancel or rerun its "
-                "belts. A maintainer of it can make you an operator."
+                f"You may see the product {product.name}, but not start, cancel or rerun its "
+                "belts. Staff can give you the role operator in the admin, under Memberships."
             )
         try:
             result = self.act(row)

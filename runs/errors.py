@@ -1,4 +1,4 @@
-"""What can go wrong with runs, as sentences."""
+"""Errors of runs, with their messages."""
 
 from __future__ import annotations
 
@@ -17,28 +17,34 @@ class IllegalMoveError(PlatformError):
     http_status = 500
 
     def __init__(self, what: str, old: str, new: str) -> None:
-        super().__init__(f"A {what} does not go from {old} to {new}. This is a mistake of ours.")
+        super().__init__(
+            f"A {what} cannot move from {old} to {new}. This is a bug in Conveyor. Report it."
+        )
 
 
 class RunFinishedError(UserError):
-    """What has ended cannot be cancelled."""
+    """A finished run cannot be cancelled."""
 
     code = "run.already-finished"
     http_status = 409
 
     def __init__(self, run: BeltRun | JobRun) -> None:
-        super().__init__(f"{run} is already finished ({run.state}), so it cannot be cancelled.")
+        super().__init__(
+            f"{run} is already finished ({run.state}). Only unfinished runs can be cancelled."
+        )
 
 
 class RunGoneError(UserError):
-    """A run was removed while something was asked of it."""
+    """A run was removed during a request."""
 
     code = "run.gone"
     http_status = 404
 
     def __init__(self, run: BeltRun | JobRun) -> None:
         what = f"job run {run.name}" if isinstance(run, JobRun) else f"belt run {run.label}"
-        super().__init__(f"The {what} is not there any more: it was removed meanwhile.")
+        super().__init__(
+            f"The {what} was removed in the meantime. Look for a newer run of the belt."
+        )
 
 
 class BeltGoneError(UserError):
@@ -48,44 +54,42 @@ class BeltGoneError(UserError):
     http_status = 404
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"The belt {name} is not there any more: it was deleted meanwhile. Start another one."
-        )
+        super().__init__(f"The belt {name} was deleted in the meantime. Start another belt.")
 
 
 class RunUnfinishedError(UserError):
-    """What has not ended cannot be repeated."""
+    """An unfinished run cannot be repeated."""
 
     code = "run.not-finished"
     http_status = 409
 
     def __init__(self, run: BeltRun) -> None:
         super().__init__(
-            f"{run} is not finished yet ({run.state}). Wait for its end or cancel it, then rerun."
+            f"{run} is not finished yet ({run.state}). Wait for its end, or cancel it first."
         )
 
 
 class RunUnresolvedError(UserError):
-    """What names nothing in the plan of a run names nothing in that of its repeat."""
+    """A run with unresolved names cannot be repeated, as a repeat has the same definition."""
 
     code = "run.unresolved"
     http_status = 409
 
     def __init__(self, run: BeltRun, sentences: Sequence[str]) -> None:
         super().__init__(
-            f"{run} cannot be repeated: a repeat takes over its plan, in which names mean nothing. "
-            f"{' '.join(sentences[:5])} Start the belt anew once they exist."
+            f"{run} cannot be repeated, because its definition has unresolved names. "
+            f"{' '.join(sentences[:5])} Fix the belt file and start the belt again."
         )
 
 
 class NothingToRerunError(UserError):
-    """Only what did not succeed was to be repeated, and everything succeeded."""
+    """A rerun of failed jobs was requested, but all jobs succeeded."""
 
     code = "run.nothing-failed"
     http_status = 409
 
     def __init__(self, run: BeltRun) -> None:
-        super().__init__(f"Every job of {run} succeeded. Rerun all of it instead.")
+        super().__init__(f"Every job of {run} succeeded. Rerun all jobs instead.")
 
 
 class BeltArchivedError(UserError):
@@ -102,8 +106,8 @@ class BeltArchivedError(UserError):
             )
         else:
             sentence = (
-                f"The belt {belt} is archived: its product's definition no longer has it. Put it "
-                "back into the belt file, or into the admin, to start it again."
+                f"The belt {belt} is archived: its product's definition no longer has it. To start "
+                "it, add it to the belt file or in the admin."
             )
         super().__init__(sentence)
 
@@ -128,8 +132,8 @@ class NoSourceToRefError(UserError):
 
     def __init__(self, product: str, ref: str) -> None:
         super().__init__(
-            f"The product {product} has no source, so there is no ref {ref}. Start it without a "
-            "ref, or give the product a source."
+            f"The product {product} has no source, so there is no ref {ref}. Start the belt "
+            "without a ref, or add a source in the admin."
         )
 
 
@@ -147,7 +151,7 @@ class UnresolvedError(UserError):
 
 
 class NotStartedError(UserError):
-    """An edge has fired, and there is nothing that it may start; the sentence says why."""
+    """An edge could not start its belt; the message has the reason."""
 
     code = "edge.not-started"
 
@@ -167,13 +171,13 @@ class LogPieceError(PlatformError):
 
 
 class SweepError(PlatformError):
-    """Rows that the server looks after could not be dealt with; its log says more of each."""
+    """The server could not process some rows; its log has each error."""
 
     code = "run.sweep"
 
     def __init__(self, failures: Sequence[Exception]) -> None:
         first = failures[0]
         super().__init__(
-            f"{len(failures)} could not be dealt with, and all others were. The first failed by "
+            f"{len(failures)} rows could not be processed. The first error was "
             f"{type(first).__name__}: {first}"
         )

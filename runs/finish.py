@@ -117,9 +117,11 @@ def lose_attempt(attempt_id: UUID, message: str) -> bool:
 def lose_attempts_of_other_boots(runner_id: UUID, boot_id: UUID) -> int:
     """End what former starts of a runner have left alive; return how many that were."""
     rows = Attempt.objects.filter(runner_id=runner_id, active_key__isnull=False)
-    left = rows.exclude(boot_id=boot_id).values_list("id", flat=True)
-    message = "The runner was started anew while it had this job."
-    return sum(lose_attempt(attempt_id, message) for attempt_id in list(left))
+    left = rows.exclude(boot_id=boot_id).values_list("id", "runner_name")
+    return sum(
+        lose_attempt(attempt_id, f"The runner {name} restarted while it had this job.")
+        for attempt_id, name in list(left)
+    )
 
 
 def end_attempt_by_server(attempt_id: UUID, end: AttemptEnd) -> bool:

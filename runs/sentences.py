@@ -13,25 +13,29 @@ _SENTENCES: dict[str, str] = {
     Reason.EXIT_STATUS: "Its commands ended with an error.",
     Reason.TIMED_OUT: "It took longer than its timeout.",
     Reason.OUTPUT_MISSING: "It ended without an output that it declares.",
-    Reason.OUTPUT_INVALID: "It handed on an output that cannot be taken.",
+    Reason.OUTPUT_INVALID: "One of its outputs has a value that cannot be stored.",
     Reason.POST_RUN: "Its post-run commands ended with an error.",
     Reason.SETUP: "It could not be prepared.",
     Reason.NO_SOURCE: "Its product has no source.",
-    Reason.INPUT_MISSING: "An input that it needs is not there.",
-    Reason.CREDENTIAL_MISSING: "A credential that it names is not there for it.",
+    Reason.INPUT_MISSING: "An input that it needs is missing.",
+    Reason.CREDENTIAL_MISSING: "A credential that it names is not available to it.",
     Reason.UPSTREAM_FAILED: "A job that it needs did not succeed.",
     Reason.RUNNER_LOST: "Its runner was lost.",
-    Reason.NO_RUNNER: "No runner took it in time.",
+    Reason.NO_RUNNER: "No runner claimed it in time.",
     Reason.CANCEL_REQUESTED: "It was cancelled.",
-    Reason.RETRY: "Waits to be tried again.",
-    Reason.INTERNAL: "Conveyor itself failed.",
+    Reason.RETRY: "Waits for its next attempt.",
+    Reason.INTERNAL: "Conveyor failed. Its log has the error.",
 }
+
+#: A lost runner may have run any part of the commands; only the author knows if that may repeat.
+_AFTER_A_LOSS = "Its commands may have run in part. Rerun the job if repeating them does no harm."
 
 
 def why(job_run: JobRun) -> str:
     """Return the reason for the state of a job run as a sentence; empty if there is none."""
     if job_run.message:
-        return job_run.message
+        lost = job_run.state == JobRunState.ERRORED and job_run.reason == Reason.RUNNER_LOST
+        return f"{job_run.message} {_AFTER_A_LOSS}" if lost else job_run.message
     if job_run.state == JobRunState.WAITING:
         names = ", ".join(each.name for each in getattr(job_run, "waits_for", ()))
         return f"Waits for {names}." if names else "Waits for what it needs."
@@ -44,5 +48,5 @@ def instead_of_log(job_run: JobRun, warning: str = "") -> str:
     ``warning`` is that of its queue, if there is one (see ``runs.queue_warnings``).
     """
     if job_run.reused_from is not None:
-        return f"Kept from {job_run.reused_from.belt_run.label}, where its log is."
+        return f"Kept from {job_run.reused_from.belt_run.label}. Its log is there."
     return f"{why(job_run) or 'No attempt was made.'} {warning}".rstrip()

@@ -1,4 +1,4 @@
-"""The API's root, its documentation, and the answer to paths that lead nowhere."""
+"""The API's root, its documentation, and the answer to unknown paths."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from conveyor_site.api.schema import TokenScheme
 __all__ = ["ApiRoot", "DocsView", "NothingHere", "TokenScheme"]
 
 
-_WHAT_THERE_IS = "What there is stands at /api/v1/docs/."
+_DOCUMENTATION = "All addresses are listed at /api/v1/docs/."
 
 
 class ApiRoot(APIRootView):
-    """What there is. A token is sent as `Authorization: Bearer cvy_...`."""
+    """All lists of the API. Send a token as `Authorization: Bearer cvy_...`."""
 
     scope = "read"
     schema = None
 
 
 class NothingHere(APIView):
-    """Answers paths below the API that lead nowhere, in the shape of its errors."""
+    """Answers unknown paths of the API with an error of the API."""
 
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -38,7 +38,7 @@ class NothingHere(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Raise NotFound whatever the method."""
         has_slash = request.path.endswith("/")
-        hint = _WHAT_THERE_IS if has_slash else "Paths of the API end with a slash."
+        hint = _DOCUMENTATION if has_slash else "Paths of the API end with a slash."
         raise NotFound(f"There is nothing at {request.path}. {hint}")
 
 

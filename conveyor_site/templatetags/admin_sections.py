@@ -16,7 +16,7 @@ _SECTIONS = (
         "set-up",
         (
             *("Product", "Source", "Credential", "User", "Membership", "ApiToken", "Fleet"),
-            "Configuration",
+            *("Group", "Configuration"),
         ),
     ),
     ("Belts of products that the admin manages", "belts", ("Belt", "Job", "Trigger")),

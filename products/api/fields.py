@@ -1,4 +1,4 @@
-"""Fields and parser of requests: JSON means what it says, and nothing is coerced."""
+"""Fields and parser of requests: strict JSON types, nothing is coerced."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class TextField(serializers.CharField):
     """A string, taken as it is."""
 
     default_error_messages = {
-        "invalid": "Give a text, in quotes.",
-        "null": "Give a text, in quotes, or leave it out.",
-        "blank": "It is empty. Give a text, or leave it out.",
-        "max_length": "Give at most {max_length} characters.",
+        "invalid": "Send a text in quotes.",
+        "null": "Send a text in quotes, or leave the key out.",
+        "blank": "The value is empty. Send a text, or leave the key out.",
+        "max_length": "Send at most {max_length} characters.",
         "unstorable": LEAVE_OUT,
     }
 
@@ -80,15 +80,15 @@ class WordField(serializers.ChoiceField):
     def __init__(self, choices: Any, **options: Any) -> None:
         super().__init__(choices, **options)
         known = ", ".join(map(str, self.choices))
-        told = f"Give one of {known}."
-        self.error_messages |= {"invalid_choice": told, "null": told, "blank": told}
+        sentence = f"Send one of {known}."
+        self.error_messages |= dict.fromkeys(("invalid_choice", "null", "blank"), sentence)
 
 
 class IdField(serializers.UUIDField):
     """The id of a row."""
 
     default_error_messages = {
-        "invalid": "Give an id as the API shows it, such as 019a2f4e-7c1d-7e55-8c0b-2d1f3a4b5c6d.",
+        "invalid": "Send an id as the API shows it, such as 019a2f4e-7c1d-7e55-8c0b-2d1f3a4b5c6d.",
     }
 
 
@@ -96,10 +96,10 @@ class WholeNumberField(serializers.IntegerField):
     """A whole number of a query, in digits."""
 
     default_error_messages = {
-        "invalid": "Give a whole number, in digits.",
-        "max_string_length": "Give a smaller number.",
-        "min_value": "Give a number of at least {min_value}.",
-        "max_value": "Give a number of at most {max_value}.",
+        "invalid": "Send a whole number in digits.",
+        "max_string_length": "Send a smaller number.",
+        "min_value": "Send a number of at least {min_value}.",
+        "max_value": "Send a number of at most {max_value}.",
     }
 
     def to_internal_value(self, data: Any) -> int:
@@ -114,8 +114,8 @@ class TruthField(serializers.BooleanField):
     """True or false, not a word or number that may mean it."""
 
     default_error_messages = {
-        "invalid": "Give true or false, without quotes.",
-        "null": "Give true or false, or leave it out.",
+        "invalid": "Send true or false without quotes.",
+        "null": "Send true or false, or leave the key out.",
     }
 
     def to_internal_value(self, data: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What requests say, in bodies and queries: nothing is overlooked, and nothing is left to guess."""
+"""Bodies and queries of requests: unknown, repeated and empty parameters are errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
-#: More keys of a request are not told to be wrong.
+#: Maximum number of unknown keys in an error.
 _MOST_NAMED = 50
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A request's body in which a key that nobody reads is an error with a hint."""
+    """A request's body in which an unknown key is an error with a hint."""
 
     default_error_messages = {
         "invalid": "Send an object of names and values, such as {{}}.",
@@ -23,7 +23,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     @property
     def errors(self) -> Any:
-        """Return what is wrong; for a body of ``null`` the framework has a word of its own."""
+        """Return what is wrong; the framework has another message for a body of ``null``."""
         if self.initial_data is None:
             return {"non_field_errors": [self.error_messages["null"].format()]}
         return super().errors
@@ -38,11 +38,11 @@ class StrictSerializer(serializers.Serializer[Any]):
         known = [*self.fields, *self.context.get("besides", ())]
         near = get_close_matches(key, known, n=1)
         names = ", ".join(known) or "none"
-        return f"Did you mean {near[0]}?" if near else f"There is no such key. Known: {names}."
+        return f"Did you mean {near[0]}?" if near else f"This key does not exist. Known: {names}."
 
 
 class NoFilters(StrictSerializer):
-    """The query of what nothing narrows."""
+    """The query of a list without filters."""
 
 
 def valid_query(
@@ -55,7 +55,7 @@ def valid_query(
     """
     given = request.query_params
     twice = (name for name, values in given.lists() if len(values) > 1)
-    _refuse(twice, lambda _name: "Give it once.")
+    _refuse(twice, lambda _name: "Send it once.")
     asked = {name: given[name] for name in given if name not in besides}
     query = kind(data=asked, context={"besides": besides})
     query.is_valid(raise_exception=True)

@@ -1,4 +1,4 @@
-"""The ground of all API views: a declared scope, and nothing but what the caller may see."""
+"""The base of all API views: a declared scope, and only rows that the caller may see."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from products.models import Product
 from products.querysets import ProductQuerySet
 from products.tokens import TokenUse
 
-#: What a list's pages and renderers read of its query.
+#: Query parameters that pagination and renderers read.
 _READ_BY_OTHERS = ("page_size", "cursor", "format")
 
 
@@ -33,7 +33,7 @@ def operable_products(request: Request) -> ProductQuerySet:
 
 
 def sees_everything(request: Request) -> bool:
-    """Return whether nothing is hidden from the caller."""
+    """Return whether the caller sees all products."""
     limited = isinstance(request.auth, TokenUse) and request.auth.product_ids is not None
     return bool(request.user.is_staff) and not limited
 
@@ -42,8 +42,8 @@ def require_operator(request: Request, product: Product) -> None:
     """Raise PermissionDenied unless the caller may start, cancel and rerun the product's belts."""
     if not operable_products(request).filter(pk=product.pk).exists():
         raise PermissionDenied(
-            f"You may look at the product {product.name}, but not start, cancel or rerun its "
-            "belts. A maintainer of it can make you an operator."
+            f"You may see the product {product.name}, but not start, cancel or rerun its belts. "
+            "Staff can give you the role operator in the admin, under Memberships."
         )
 
 
@@ -62,7 +62,7 @@ class ScopedView(GenericAPIView[Any]):
     scope: str | None = None
     parser_classes = [PlainJSONParser]
     product_path: ClassVar[str | None] = None
-    missing = "There is nothing here that you may see."
+    missing = "Nothing at this address is visible to you."
 
     def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return those of the rows that the caller may see."""
@@ -90,7 +90,7 @@ class ReadViewSet(ScopedView, ListModelMixin, RetrieveModelMixin, GenericViewSet
     """List and detail of a model; the list is narrowed by the query parameters of ``filters``.
 
     ``filters`` names fields of the query string; a validated one narrows by the lookup that is
-    its ``source``. The class's docstring says what the list is, and ``one`` what a row of it is.
+    its ``source``. The class's docstring describes the list, and ``one`` a row of it.
     """
 
     scope = "read"
@@ -106,13 +106,13 @@ class ReadViewSet(ScopedView, ListModelMixin, RetrieveModelMixin, GenericViewSet
         return super().get_serializer_class()
 
     def get_view_description(self, html: bool = False) -> str:
-        """Return what the address is, in a sentence."""
+        """Return the description of the address."""
         is_one = self.action == "retrieve"
         return self.sentence_of_one() if is_one else super().get_view_description(html)
 
     @classmethod
     def sentence_of_one(cls) -> str:
-        """Return what the address of a row is."""
+        """Return the description of the address of a row."""
         what: Any = cls.queryset.model._meta.verbose_name if cls.queryset is not None else "row"
         key = cls.lookup_field if cls.lookup_field != "pk" else "id"
         return cls.one or f"A {what}, by its {key}."

@@ -11,7 +11,7 @@ from products.names import NAME_MAX
 
 
 class SourceSerializer(serializers.ModelSerializer[Source]):
-    """The repository of a product and how the last look at it went."""
+    """The repository of a product, with the result of its last check."""
 
     class Meta:
         model = Source
@@ -29,7 +29,7 @@ class SourceSerializer(serializers.ModelSerializer[Source]):
 
 
 class ProductSerializer(serializers.ModelSerializer[Product]):
-    """A product; ``source`` is null for one that is made from no repository."""
+    """A product; ``source`` is null without a repository."""
 
     source = SourceSerializer(read_only=True, allow_null=True)  # type: ignore[assignment]  # a field, which the metaclass takes away
 
@@ -40,14 +40,14 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
 
 class ProductFilters(StrictSerializer):
-    """What narrows the list of products."""
+    """Filters of the list of products."""
 
     name = TextField(required=False, max_length=NAME_MAX)
     managed_by = WordField(required=False, choices=Product.Manager.choices)
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
-    """Something that happened in a source, and what came of it."""
+    """An event of a source, with its outcome."""
 
     product = serializers.CharField(source="product.name", read_only=True)
     kinds = serializers.ListField(child=serializers.CharField(), read_only=True)
@@ -78,13 +78,13 @@ class EventSerializer(serializers.ModelSerializer[Event]):
 
 
 class OfProductFilters(StrictSerializer):
-    """What narrows a list of a product's rows."""
+    """Filter of lists by product."""
 
     product = TextField(required=False, max_length=NAME_MAX, source="product__name")
 
 
 class CredentialSerializer(serializers.ModelSerializer[Credential]):
-    """That a credential exists: its name and kind; its value can be read nowhere."""
+    """Name and kind of a credential; the value is never shown."""
 
     class Meta:
         model = Credential

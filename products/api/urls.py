@@ -6,11 +6,10 @@ from typing import Any
 
 from rest_framework.viewsets import GenericViewSet
 
-from products.api.views import CredentialViewSet, EventViewSet, ProductViewSet
+from products.api.views import CredentialViewSet, EventViewSet
 from products.path_names import NameConverter
 
 VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {
-    "products": ProductViewSet,
     "events": EventViewSet,
     "credentials": CredentialViewSet,
 }

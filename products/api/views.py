@@ -18,7 +18,7 @@ from products.models import Credential, Event, Product
 
 
 class ProductViewSet(ReadViewSet):
-    """Products that you may see."""
+    """Products that you may see, with their sources."""
 
     one = "A product, by its name, with its source."
     queryset = Product.objects.select_related("source")
@@ -33,7 +33,7 @@ class ProductViewSet(ReadViewSet):
 class EventViewSet(ReadViewSet):
     """Events of the sources of products that you may see, newest first."""
 
-    one = "An event of a source, with what came of it."
+    one = "An event of a source, with its outcome."
     queryset = Event.objects.select_related("product")
     serializer_class = EventSerializer
     filters = OfProductFilters

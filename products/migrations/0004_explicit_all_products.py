@@ -15,14 +15,14 @@ class Migration(migrations.Migration):
             field=models.BooleanField(
                 db_default=False,
                 default=False,
-                help_text="It reaches every product that its user may see. Else it reaches only the products below, and none if there are none.",
+                help_text="The token reaches every product that its user may see. Clear this to choose products below.",
             ),
         ),
         migrations.AlterField(
             model_name="apitoken",
             name="products",
             field=models.ManyToManyField(
-                blank=True, help_text="The only products that it reaches.", to="products.product"
+                blank=True, help_text="The token reaches only these products.", to="products.product"
             ),
         ),
     ]

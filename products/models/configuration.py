@@ -20,41 +20,41 @@ class Configuration(models.Model):
         "public URL",
         blank=True,
         default="",
-        help_text="How people reach the pages. Empty means CONVEYOR_PUBLIC_URL.",
+        help_text="Address of this site in links. Empty means the address in CONVEYOR_PUBLIC_URL.",
     )
     default_queue = models.CharField(
         max_length=63,
         default="default",
         validators=[validate_queue],
-        help_text="Of jobs that name no queue.",
+        help_text="Queue of jobs that name none.",
     )
     default_timeout_s = models.PositiveIntegerField(
         "default timeout (seconds)",
         default=3600,
         validators=[MinValueValidator(1)],
-        help_text="A job that names no timeout may run for so long.",
+        help_text="Maximum duration of a job that names no timeout.",
     )
     max_timeout_s = models.PositiveIntegerField(
         "longest timeout (seconds)",
         default=86400,
-        help_text="No job runs for longer, whatever its belt file says.",
+        help_text="Maximum duration of any job. It also limits the timeouts in belt files.",
     )
     queue_limit_s = models.PositiveIntegerField(
         "queue limit (seconds)",
         default=86400,
-        help_text="A job that is queued for longer ends as errored.",
+        help_text="Maximum time in the queue. A job that waits longer ends as errored.",
     )
     poll_interval_s = models.PositiveIntegerField(
         "poll interval (seconds)",
         default=30,
-        help_text="So long after one look at a source it is looked at again.",
+        help_text="Seconds between two checks of a source for new commits.",
     )
     allow_local_sources = models.BooleanField(
         default=False,
         help_text=(
-            "Allow sources on the machine that reads them: paths of its disk, and addresses that "
-            "lead to itself, such as https://localhost and 127.0.0.1. Whoever may name a source "
-            "can then read repositories there."
+            "Allow sources on the machine that reads them: paths of its disk, and addresses of "
+            "itself, such as https://localhost and 127.0.0.1. Everyone who can set a source can "
+            "then read those repositories."
         ),
     )
     allow_http_sources = models.BooleanField(
@@ -65,34 +65,36 @@ class Configuration(models.Model):
         default=60,
         db_default=60,
         validators=[MinValueValidator(1)],
-        help_text="Reading a belt file from its repository may take so long.",
+        help_text="Maximum time for reading a belt file from its repository.",
     )
     repository_limit_bytes = models.PositiveBigIntegerField(
         "repository limit (bytes)",
         default=8 * 1024**3,
         db_default=8 * 1024**3,
         validators=[MinValueValidator(1024**2)],
-        help_text="A repository may take so much on the disk of each machine.",
+        help_text="Maximum size of a repository on the disk of each machine.",
     )
     max_chain_depth = models.PositiveIntegerField(
         "longest chain (hops)",
         default=10,
-        help_text="From the belt run where it began; a belt that is further away is not started.",
+        help_text="Maximum number of hops from the first belt run. Belts beyond it are not "
+        "started.",
     )
     max_runs_per_root = models.PositiveIntegerField(
         "largest chain (belt runs)",
         default=500,
-        help_text="All that one belt run may lead to, with itself; no more are started.",
+        help_text="Maximum number of belt runs in one chain. No more are started.",
     )
     log_limit_bytes = models.PositiveBigIntegerField(
         "log limit (bytes)",
         default=64 * 1024 * 1024,
-        help_text="Of an attempt; what a job writes beyond is left out, and the log says so.",
+        help_text="Maximum size of the log of an attempt. The log ends with a notice where it is "
+        "cut.",
     )
     retention_days = models.PositiveIntegerField(
         "retention (days)",
         default=90,
-        help_text="Belt runs that ended longer ago are removed; 0 keeps all.",
+        help_text="Belt runs are removed after this time. 0 keeps all.",
     )
 
     class Meta:

@@ -31,14 +31,16 @@ class Credential(models.Model):
         max_length=100,
         blank=True,
         default="",
-        help_text="Variable with the value or the file's path; empty: the name, upper case.",
+        help_text="Name of the variable that a job reads. Empty means the credential's name in "
+        "upper case.",
     )
     username = models.CharField(max_length=200, blank=True, default="")
     products = models.ManyToManyField(
         Product,
         blank=True,
         related_name="credentials",
-        help_text="Only jobs and sources of these products may use it.",
+        help_text="Only jobs and sources of these products can use it. Without products nothing "
+        "can use it.",
     )
     sealed = models.TextField(blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

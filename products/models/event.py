@@ -32,7 +32,10 @@ class Event(models.Model):
     )
     kinds: models.JSONField[Any, Any] = models.JSONField(default=list)
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.POLL)
-    key = models.CharField(max_length=700, help_text="What makes it the same happening.")
+    key = models.CharField(
+        max_length=700,
+        help_text="Identifies the event. A second event with this key is not stored.",
+    )
     ref = models.CharField(max_length=500, blank=True, default="")
     branch = models.CharField(max_length=255, blank=True, default="")
     commit = models.CharField(max_length=64, blank=True, default="")
@@ -40,7 +43,9 @@ class Event(models.Model):
     tainted = models.BooleanField(default=False, help_text="Comes from a fork: no credentials.")
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     handled_at = models.DateTimeField(null=True, blank=True)
-    outcome = models.TextField(blank=True, default="", help_text="What came of it, as a sentence.")
+    outcome = models.TextField(
+        blank=True, default="", help_text="What the event started, as a sentence."
+    )
 
     class Meta:
         ordering = ["-id"]

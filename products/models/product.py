@@ -25,13 +25,20 @@ class Product(models.Model):
         ADMIN = "admin", "the admin"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    name = models.CharField(max_length=NAME_MAX, unique=True, validators=[validate_name])
-    description = models.TextField(blank=True, default="")
+    name = models.CharField(
+        max_length=NAME_MAX,
+        unique=True,
+        validators=[validate_name],
+        help_text="Belt files of other products refer to this name.",
+    )
+    description = models.TextField(
+        blank=True, default="", help_text="Shown in the list of products."
+    )
     managed_by = models.CharField(
         max_length=10,
         choices=Manager.choices,
         default=Manager.ADMIN,
-        help_text="A file-managed product is changed by its file; detach it to edit it here.",
+        help_text="The file changes a product that it manages. Detach the product to edit it here.",
     )
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -66,9 +73,9 @@ class Membership(models.Model):
     class Role(models.TextChoices):
         """Each role may do what the one before it may."""
 
-        VIEWER = "viewer", "may look"
-        OPERATOR = "operator", "may start, cancel and rerun"
-        MAINTAINER = "maintainer", "may change the product"
+        VIEWER = "viewer", "viewer: sees the product, its runs, logs and values"
+        OPERATOR = "operator", "operator: also starts, cancels and reruns its belts"
+        MAINTAINER = "maintainer", "maintainer: the same as an operator"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     product = models.ForeignKey(Product, models.CASCADE, related_name="memberships")

@@ -20,14 +20,22 @@ class Source(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     product = models.OneToOneField(Product, models.CASCADE, related_name="source")
-    url = models.CharField(max_length=1000, help_text="As written; git:// is fetched as https.")
+    url = models.CharField(
+        max_length=1000,
+        help_text="Address of the git repository, such as https://github.com/acme/web.git. A "
+        "git:// address is fetched over https.",
+    )
     path = models.CharField(
-        max_length=500, default=".conveyor.yml", help_text="The belt file in the repository."
+        max_length=500,
+        default=".conveyor.yml",
+        help_text="Path of the belt file in the repository.",
     )
     credential = models.ForeignKey(
         Credential, models.SET_NULL, null=True, blank=True, related_name="sources"
     )
-    poll = models.BooleanField(default=True, help_text="Look for new commits by itself.")
+    poll = models.BooleanField(
+        default=True, help_text="Check the repository for new commits regularly."
+    )
     poll_interval_s = models.PositiveIntegerField(
         "poll interval (seconds)",
         null=True,
@@ -37,12 +45,14 @@ class Source(models.Model):
     default_branch = models.CharField(max_length=255, blank=True, default="")
     head_commit = models.CharField(max_length=64, blank=True, default="")
     first_seen_at = models.DateTimeField(
-        null=True, blank=True, help_text="From then on new commits make events."
+        null=True, blank=True, help_text="Commits after this time start belts."
     )
     due_at = models.DateTimeField(db_default=Now(), db_index=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
     polled_at = models.DateTimeField(null=True, blank=True)
-    error = models.TextField(blank=True, default="", help_text="Why the last look failed.")
+    error = models.TextField(
+        blank=True, default="", help_text="Why the last check of the repository failed."
+    )
     warning = models.TextField(
         blank=True, default="", db_default="", help_text="What the last poll passed over, and why."
     )

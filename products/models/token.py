@@ -22,16 +22,16 @@ class ApiToken(models.Model):
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes: models.JSONField[Any, Any] = models.JSONField(
-        default=list, help_text='Some of "read", "run".'
+        default=list, help_text='"read", "run" or both.'
     )
     all_products = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="It reaches every product that its user may see. Else it reaches only the "
-        "products below, and none if there are none.",
+        help_text="The token reaches every product that its user may see. Clear this to choose "
+        "products below.",
     )
     products = models.ManyToManyField(
-        Product, blank=True, help_text="The only products that it reaches."
+        Product, blank=True, help_text="The token reaches only these products."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
@@ -39,6 +39,7 @@ class ApiToken(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        verbose_name = "API token"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

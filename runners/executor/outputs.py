@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runners.executor.masking import Masker
-from runners.executor.room import LEAVE_ALONE, WAY_OUT, way_out_of
+from runners.executor.room import LEAVE_ALONE, way_out_of
 from runners.executor.scripts import END_MARK, FIRST_OF_ARRAY, NO_FIRST, captured_file, constant
 from runners.executor.shapes import JobAssignment, Limits, OutputWord, Shell
 from runners.executor.workspace import NotReadableError, NotWholeError, Workspace

@@ -32,9 +32,12 @@ from runs.streaming import event_stream, whole_text
 
 
 def _last_event_id(kind: Any) -> OpenApiParameter:
-    """Return the header with which a reader comes again."""
+    """Return the header that a reader sends when it reconnects."""
     return OpenApiParameter(
-        "Last-Event-ID", kind, OpenApiParameter.HEADER, description="As a reader sends it."
+        "Last-Event-ID",
+        kind,
+        OpenApiParameter.HEADER,
+        description="The id of the last received event.",
     )
 
 
@@ -42,11 +45,11 @@ _LAST_SEQUENCE = _last_event_id({"type": "integer", "minimum": 0, "maximum": MAX
 _LAST_VERSION = _last_event_id(OpenApiTypes.STR)
 
 
-class WhateverIsAccepted(BaseContentNegotiation):
-    """Streams have one form each, and their errors are JSON, whatever the reader asks for."""
+class AnyAccept(BaseContentNegotiation):
+    """Ignores the header Accept: a stream has one type, and its errors are JSON."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
-        """Return the first parser; nothing here has a body."""
+        """Return the first parser; these requests have no body."""
         return next(iter(parsers))
 
     def select_renderer(
@@ -61,10 +64,10 @@ class WhateverIsAccepted(BaseContentNegotiation):
 
 
 class StreamView(ScopedView):
-    """An answer that goes on for a while."""
+    """A streamed answer."""
 
     scope = "read"
-    content_negotiation_class = WhateverIsAccepted
+    content_negotiation_class = AnyAccept
     renderer_classes = [JSONRenderer]
     pagination_class = None
 
@@ -83,9 +86,9 @@ class JobRunLogView(StreamView):
 
     @extend_schema(parameters=[LogQuery], responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
-        """Return the log as the job wrote it, of the newest attempt unless one is named.
+        """Return the log as text; the default is that of the newest attempt.
 
-        Where no attempt was made, it is the sentence that says why.
+        Without an attempt, the answer is a sentence with the reason.
         """
         job_run = self.found(self.get_queryset(), pk=pk)
         number = self.queried(LogQuery).get("attempt")
@@ -94,7 +97,7 @@ class JobRunLogView(StreamView):
         ).first()
         if attempt is None and number is not None:
             newest = job_run.last_attempt
-            known = f"Its newest is attempt {newest}." if newest else "It has none yet."
+            known = f"Its newest is attempt {newest}." if newest else "It has no attempt yet."
             raise NotFound(f"{job_run.name} has no attempt {number}. {known}")
         if attempt is not None:
             return whole_text(request._request, LogText(attempt))
@@ -115,7 +118,7 @@ class JobRunLogStreamView(StreamView):
         responses={(200, "text/event-stream"): StreamedEvent},
     )
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
-        """Return server-sent events: log, state and, at last, end; ids are log sequences."""
+        """Return server-sent events: log, state and finally end; ids are log sequences."""
         job_run = self.found(self.get_queryset(), pk=pk)
         query = self.queried(LogStreamQuery)
         seen = request.headers.get("Last-Event-ID", "")
@@ -127,7 +130,7 @@ class JobRunLogStreamView(StreamView):
 
 
 class BeltRunStreamView(StreamView):
-    """What moves in the chain of a belt run."""
+    """The changes in the chain of a belt run."""
 
     queryset = BeltRun.objects.all()
     product_path = "belt__product"
@@ -138,7 +141,7 @@ class BeltRunStreamView(StreamView):
         responses={(200, "text/event-stream"): StreamedEvent},
     )
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
-        """Return server-sent events: changed, with a version, and, at last, end."""
+        """Return server-sent events: changed with a version, and finally end."""
         run = self.found(self.get_queryset(), pk=pk)
         version = self.queried(ChangesQuery)["version"]
         seen = request.headers.get("Last-Event-ID", version)

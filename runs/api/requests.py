@@ -12,12 +12,12 @@ from products.api.requests import StrictSerializer
 from products.storable import storing_problem
 from runs.start import MAX_PARAMETERS, MAX_VALUE_BYTES
 
-#: What names a parameter, as a pattern.
+#: Pattern of the name of a parameter.
 PARAMETER = "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 #: The largest number of a column of numbers.
 MAX_NUMBER = 2**31 - 1
 _NAME = re.compile(PARAMETER, re.ASCII)
-_NAME_LIKE = "Name a parameter like a variable, as in GEM_VERSION."
+_NAME_LIKE = "Name the parameter like a variable, such as GEM_VERSION."
 
 
 class ParametersField(serializers.DictField):
@@ -25,15 +25,15 @@ class ParametersField(serializers.DictField):
 
     child = TextField(allow_blank=True, max_length=MAX_VALUE_BYTES)
     default_error_messages = {
-        "not_a_dict": 'Give an object of names and texts, such as {{"VERSION": "1.2"}}.',
-        "null": 'Give an object of names and texts, such as {{"VERSION": "1.2"}}, or leave it out.',
+        "not_a_dict": 'Send an object of names and texts, such as {{"VERSION": "1.2"}}.',
+        "null": 'Send an object of names and texts, such as {{"VERSION": "1.2"}}, or leave it out.',
     }
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         """Return the values; raises ValidationError for names that no variable can have."""
         values: dict[str, str] = super().to_internal_value(data)
         if len(values) > MAX_PARAMETERS:
-            raise serializers.ValidationError(f"Give at most {MAX_PARAMETERS} parameters.")
+            raise serializers.ValidationError(f"Send at most {MAX_PARAMETERS} parameters.")
         wrong = [name for name in values if not _NAME.fullmatch(name)]
         if wrong:
             raise serializers.ValidationError(
@@ -43,7 +43,7 @@ class ParametersField(serializers.DictField):
 
 
 class StartSerializer(StrictSerializer):
-    """How to start a belt: on ``ref`` (empty: the default branch), with parameters."""
+    """Starts a belt: ``ref`` is a branch, tag or commit; empty means the default branch."""
 
     ref = TextField(required=False, allow_blank=True, max_length=500, default="")
     parameters = ParametersField(required=False, default=dict)
@@ -51,9 +51,9 @@ class StartSerializer(StrictSerializer):
 
 
 class RerunSerializer(StrictSerializer):
-    """How to repeat a belt run: all of it, or what did not succeed.
+    """Repeats a belt run: all jobs, or those that did not succeed.
 
-    Without ``continue_downstream`` it continues downstream, unless it is of a pull request.
+    The default of ``continue_downstream`` is true, except for runs of pull requests.
     """
 
     only_failed = TruthField(required=False, default=False)
@@ -65,19 +65,19 @@ class EmptySerializer(StrictSerializer):
 
 
 class LogQuery(StrictSerializer):
-    """Which attempt's log: its number, or the newest."""
+    """The number of the attempt; the default is the newest."""
 
     attempt = WholeNumberField(required=False, min_value=1, max_value=MAX_NUMBER)
 
 
 class LogStreamQuery(LogQuery):
-    """The log from after a sequence on; the header Last-Event-ID says the same and wins."""
+    """The log after a sequence; the header Last-Event-ID takes precedence."""
 
     after = WholeNumberField(required=False, min_value=-1, max_value=MAX_NUMBER, default=-1)
 
 
 class ChangesQuery(StrictSerializer):
-    """The version that the caller has seen; the header Last-Event-ID says the same and wins."""
+    """The last version of the caller; the header Last-Event-ID takes precedence."""
 
     version = TextField(required=False, allow_blank=True, max_length=40, default="")
 

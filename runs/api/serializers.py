@@ -1,4 +1,4 @@
-"""Belt runs, job runs and what they hand on, as the API shows them."""
+"""Belt runs, job runs and their values, as the API shows them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runs.states import BeltRunState, JobRunState
 
 
 class BeltRunRefSerializer(serializers.ModelSerializer[BeltRun]):
-    """As much of a belt run as it takes to name it."""
+    """Names and state of a belt run."""
 
     product = serializers.CharField(source="belt.product.name", read_only=True)
     belt = serializers.CharField(source="belt.name", read_only=True)
@@ -26,7 +26,7 @@ class BeltRunRefSerializer(serializers.ModelSerializer[BeltRun]):
 
 
 class BeltRunSerializer(BeltRunRefSerializer):
-    """A belt run; ``root`` is null for the run at which its chain began."""
+    """A belt run; ``root`` is null for the first run of a chain."""
 
     page = serializers.CharField(source="get_absolute_url", read_only=True)
     parameters = serializers.DictField(child=serializers.CharField(), read_only=True)
@@ -59,14 +59,14 @@ class BeltRunSerializer(BeltRunRefSerializer):
 
 
 class ChainLinkSerializer(serializers.Serializer[Any]):
-    """A belt run in a chain; ``depth`` counts the hops from the first that is shown."""
+    """A belt run in a chain; ``depth`` is the number of hops from the first run."""
 
     depth = serializers.IntegerField()
     run = BeltRunRefSerializer()
 
 
 class EdgeSerializer(serializers.ModelSerializer[Edge]):
-    """A downstream belt, and the run that was started there, or the sentence why not."""
+    """A downstream belt with its started run, or the reason why none was started."""
 
     product = serializers.CharField(source="product_name", read_only=True)
     belt = serializers.CharField(source="belt_name", read_only=True)
@@ -93,7 +93,7 @@ class EdgeSerializer(serializers.ModelSerializer[Edge]):
 
 
 class SupplierSerializer(serializers.ModelSerializer[Supplier]):
-    """Which belt run supplies another belt's outputs to a job run; null where none could."""
+    """The belt run that supplies a job run; ``belt_run`` is null if none was found."""
 
     class Meta:
         model = Supplier
@@ -102,7 +102,7 @@ class SupplierSerializer(serializers.ModelSerializer[Supplier]):
 
 
 class OutputSerializer(serializers.ModelSerializer[Output]):
-    """A value that a job run handed on."""
+    """An output of a job run."""
 
     class Meta:
         model = Output
@@ -111,7 +111,7 @@ class OutputSerializer(serializers.ModelSerializer[Output]):
 
 
 class ConsumptionSerializer(serializers.ModelSerializer[Consumption]):
-    """A value that a job run received, and the job run that handed it on, while it is kept."""
+    """An input of a job run; ``job_run`` is its supplier, or null after its removal."""
 
     job_run = serializers.UUIDField(
         source="output.job_run_id", read_only=True, allow_null=True, default=None
@@ -124,7 +124,7 @@ class ConsumptionSerializer(serializers.ModelSerializer[Consumption]):
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
-    """One try of a job run by one runner."""
+    """One execution of a job run by one runner."""
 
     class Meta:
         model = Attempt
@@ -148,7 +148,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
 
 class RunEventSerializer(serializers.ModelSerializer[RunEvent]):
-    """One move from a state to another."""
+    """A change of state."""
 
     class Meta:
         model = RunEvent
@@ -194,9 +194,9 @@ class JobRunSerializer(serializers.ModelSerializer[JobRun]):
 
 
 class JobRunValuesSerializer(JobRunSerializer):
-    """A job run with the values that went in and out.
+    """A job run with its inputs and outputs.
 
-    ``warning`` is the sentence that no runner serves its queue, when that is so; else empty.
+    ``warning`` is a sentence if no runner serves the queue, else empty.
     """
 
     inputs = ConsumptionSerializer(source="consumed", many=True, read_only=True)
@@ -215,7 +215,7 @@ class JobRunValuesSerializer(JobRunSerializer):
 
 
 class JobRunDetailSerializer(JobRunValuesSerializer):
-    """A job run with its attempts and every move that it made, oldest first."""
+    """A job run with its attempts and its changes of state, oldest first."""
 
     attempts = AttemptSerializer(many=True, read_only=True)
     events = RunEventSerializer(source="run_events", many=True, read_only=True)
@@ -226,7 +226,7 @@ class JobRunDetailSerializer(JobRunValuesSerializer):
 
 
 class BeltRunDetailSerializer(BeltRunSerializer):
-    """A belt run with its job runs, what it starts downstream, its chain and its rounds."""
+    """A belt run with its job runs, downstream belts, chain and rounds."""
 
     job_runs = JobRunValuesSerializer(many=True, read_only=True)
     edges = EdgeSerializer(many=True, read_only=True)
@@ -249,7 +249,7 @@ class BeltRunDetailSerializer(BeltRunSerializer):
 
 
 class BeltRunFilters(StrictSerializer):
-    """What narrows the list of belt runs."""
+    """Filters of the list of belt runs."""
 
     product = TextField(required=False, max_length=NAME_MAX, source="belt__product__name")
     belt = TextField(required=False, max_length=NAME_MAX, source="belt__name")
@@ -258,7 +258,7 @@ class BeltRunFilters(StrictSerializer):
 
 
 class JobRunFilters(StrictSerializer):
-    """What narrows the list of job runs."""
+    """Filters of the list of job runs."""
 
     belt_run = IdField(required=False, source="belt_run_id")
     state = WordField(required=False, choices=JobRunState.choices)
@@ -266,6 +266,6 @@ class JobRunFilters(StrictSerializer):
 
 
 class AttemptFilters(StrictSerializer):
-    """What narrows the list of attempts."""
+    """Filters of the list of attempts."""
 
     job_run = IdField(required=False, source="job_run_id")

@@ -1,7 +1,7 @@
 """What the runs app adds to the API.
 
-What stands where a log would be warns of queues that no runner serves; runners belong to a higher
-app, so what tells of them is handed in.
+Logs of queued jobs warn of queues that no runner serves. Runners belong to a higher app, which
+passes a function that returns the served queues.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from rest_framework.viewsets import GenericViewSet
 
 from products.path_names import NameConverter
 from runs.api.logs import BeltRunStreamView, JobRunLogStreamView, JobRunLogView
+from runs.api.products import ProductWithRunViewSet
 from runs.api.views import AttemptViewSet, StartBeltView, StartNamedBeltView
 from runs.queue_warnings import ServedQueues
 
 __all__ = ["VIEWSETS", "NameConverter", "log_paths", "urlpatterns"]
 
-VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {"attempts": AttemptViewSet}
+VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {
+    "products": ProductWithRunViewSet,
+    "attempts": AttemptViewSet,
+}
 
 urlpatterns = [
     path("belts/<uuid:pk>/start/", StartBeltView.as_view(), name="belt-start"),

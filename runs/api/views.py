@@ -34,13 +34,13 @@ from runs.start import start_belt_run
 
 
 def caller(request: Request) -> str:
-    """Return who acts, for the rows that record it."""
+    """Return the name of the caller, for records."""
     name = request.user.get_username()
     return f"{name} (token {request.auth.name})" if isinstance(request.auth, TokenUse) else name
 
 
 class StartBeltView(ScopedView):
-    """Starts a belt that is named by its id."""
+    """Starts a belt by its id."""
 
     queryset = Belt.objects.select_related("product")
     serializer_class = StartSerializer
@@ -64,7 +64,7 @@ class StartBeltView(ScopedView):
 
 
 class StartNamedBeltView(StartBeltView):
-    """Starts a belt that is named as in commands: product.belt."""
+    """Starts a belt by its name, product.belt."""
 
     missing = "There is no belt of this name that you may see."
 
@@ -124,7 +124,7 @@ class BeltRunViewSet(ReadViewSet):
     @extend_schema(request=EmptySerializer, responses=BeltRunSerializer)
     @action(detail=True, methods=["post"], scope="run", serializer_class=EmptySerializer)
     def cancel(self, request: Request, pk: UUID) -> Response:
-        """Ask for the end of a belt run and of all its unfinished job runs."""
+        """Cancel a belt run and all its unfinished job runs."""
         run = self.get_object()
         require_operator(request, run.belt.product)
         self.get_action_serializer(request)
@@ -134,7 +134,7 @@ class BeltRunViewSet(ReadViewSet):
     @extend_schema(request=RerunSerializer, responses={201: BeltRunSerializer})
     @action(detail=True, methods=["post"], scope="run", serializer_class=RerunSerializer)
     def rerun(self, request: Request, pk: UUID) -> Response:
-        """Repeat a belt run as the next round of its number, on its frozen plan."""
+        """Repeat a belt run as the next round of its number, with its definition."""
         run = self.get_object()
         require_operator(request, run.belt.product)
         asked = self.get_action_serializer(request)
@@ -145,7 +145,7 @@ class BeltRunViewSet(ReadViewSet):
 class JobRunViewSet(ReadViewSet):
     """Job runs of products that you may see, newest first."""
 
-    one = "A job run with its values, attempts and moves."
+    one = "A job run with its values, attempts and changes of state."
     queryset = JobRun.objects.select_related("belt_run__belt__product")
     serializer_class = JobRunSerializer
     detail_serializer_class = JobRunDetailSerializer
@@ -169,7 +169,7 @@ class JobRunViewSet(ReadViewSet):
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return a job run with its values, attempts and moves."""
+        """Return a job run with its values, attempts and changes of state."""
         job_run = self.get_object()
         warnings = queue_warnings([job_run], type(self).served_queues)
         context = dict(self.get_serializer_context()) | {"warnings": warnings}
@@ -178,7 +178,7 @@ class JobRunViewSet(ReadViewSet):
     @extend_schema(request=EmptySerializer, responses=JobRunSerializer)
     @action(detail=True, methods=["post"], scope="run", serializer_class=EmptySerializer)
     def cancel(self, request: Request, pk: UUID) -> Response:
-        """Ask for the end of a job run."""
+        """Cancel a job run."""
         job_run = self.get_object()
         require_operator(request, job_run.belt_run.belt.product)
         asked = self.get_serializer(data=request.data)
@@ -190,7 +190,7 @@ class JobRunViewSet(ReadViewSet):
 class AttemptViewSet(ReadViewSet):
     """Attempts of job runs that you may see, newest first."""
 
-    one = "An attempt of a job run: where it ran, how it ended and why."
+    one = "An attempt of a job run, with its runner, result and reason."
     queryset = Attempt.objects.all()
     serializer_class = AttemptSerializer
     filters = AttemptFilters

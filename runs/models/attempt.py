@@ -35,7 +35,9 @@ class Attempt(models.Model):
     isolation = models.CharField(max_length=10, blank=True, default="")
     lease_until = models.DateTimeField()
     deadline_at = models.DateTimeField(
-        null=True, blank=True, help_text="The server ends it then, whatever its runner says."
+        null=True,
+        blank=True,
+        help_text="The server ends the attempt at this time if its runner did not.",
     )
     claimed_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)

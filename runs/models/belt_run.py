@@ -50,9 +50,11 @@ class BeltRun(models.Model):
         null=True,
         blank=True,
         related_name="chain_runs",
-        help_text="The belt run at which the chain began; empty for that run itself.",
+        help_text="The first belt run of the chain. Empty for that run itself.",
     )
-    depth = models.PositiveIntegerField(default=0, help_text="Hops from the beginning.")
+    depth = models.PositiveIntegerField(
+        default=0, help_text="Number of hops from the first belt run of the chain."
+    )
     rerun_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="reruns"
     )

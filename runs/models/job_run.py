@@ -48,7 +48,9 @@ class JobRun(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     queued_at = models.DateTimeField(null=True, blank=True)
     available_at = models.DateTimeField(
-        null=True, blank=True, help_text="Not claimed before; a retry's delay."
+        null=True,
+        blank=True,
+        help_text="A runner claims the job run after this time. A retry sets it.",
     )
     hinted_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)

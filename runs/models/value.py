@@ -85,7 +85,7 @@ class Consumption(models.Model):
     )
     reference = models.CharField(max_length=320)
     variable = models.CharField(max_length=100)
-    supplier_label = models.CharField(max_length=350, help_text="Who supplied it, in words.")
+    supplier_label = models.CharField(max_length=350, help_text="The supplier, in words.")
     value = models.TextField(blank=True, default="")
 
     class Meta:

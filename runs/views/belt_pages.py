@@ -26,7 +26,7 @@ _FIELDS = {
     "source.ref-missing": "ref",
     "belt.not-at-commit": "ref",
 }
-#: Where these are raised, no form is there to be filled in again.
+#: After these errors the page has no form that could be filled in again.
 _WITHOUT_FORM = (BeltArchivedError, BeltGoneError)
 _BEFORE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
 
@@ -44,7 +44,7 @@ class BeltPage(Page):
     template_name = "runs/belt_detail.html"
 
     def get_context_data(self, **path: Any) -> dict[str, Any]:
-        """Return what the page shows; ``more`` is where the next page of runs begins."""
+        """Return the context; ``more`` is the parameter of the next page of runs."""
         belt = visible_belt(self.request, path.pop("product"), path.pop("belt"))
         return super().get_context_data(
             **belt_context(self.request, belt, before=self.request.GET.get("before", "")), **path
@@ -54,7 +54,7 @@ class BeltPage(Page):
 def belt_context(
     request: HttpRequest, belt: Belt, *, form: StartForm | None = None, before: str = ""
 ) -> dict[str, Any]:
-    """Return what the page of a belt shows, with ``form`` as a person filled it in."""
+    """Return the context of a belt's page, with ``form`` as it was sent."""
     runs = list(_runs_before(BeltRun.objects.filter(belt=belt), before)[: _PAGE + 1])
     last = runs[_PAGE - 1] if len(runs) > _PAGE else None
     return {
@@ -73,7 +73,7 @@ def _runs_before(runs: QuerySet[BeltRun], before: str) -> QuerySet[BeltRun]:
         return ordered
     match = _BEFORE.fullmatch(before)
     if match is None:
-        raise Http404("There is no such page of runs.")
+        raise Http404("This page of runs does not exist.")
     number, round_ = int(match[1]), int(match[2])
     return ordered.filter(
         Q(number__lt=number) | Q(number=number, round__lt=round_), number__lte=number
@@ -91,11 +91,11 @@ class StartBelt(PageAction):
         return belt, belt.product
 
     def get(self, request: HttpRequest, **path: Any) -> HttpResponse:
-        """Lead to the page with the form: its address is this one while it has mistakes."""
+        """Redirect to the page with the form; a form with errors has this address."""
         return redirect(self.subject(**path)[0])
 
     def act(self, row: Belt) -> Any:
-        """Start it; what is refused is told in the form, as it was filled in."""
+        """Start the belt; errors are shown in the form, which keeps its input."""
         form = StartForm(self.request.POST)
         if not form.is_valid():
             return self._again(row, form)

@@ -18,7 +18,7 @@ from runs.states import JobRunState
 
 
 class BeltRunPage(Page):
-    """A belt run: its jobs, the values in and out, what follows, and the chain up and down."""
+    """A belt run: its jobs with their values, its downstream belts and its chain."""
 
     template_name = "runs/belt_run_detail.html"
     served_queues: ServedQueues | None = None
@@ -26,7 +26,7 @@ class BeltRunPage(Page):
     def get_context_data(self, **path: Any) -> dict[str, Any]:
         """Return what the page shows."""
         visible = BeltRun.objects.visible_to(self.request.user)
-        # Before all that is shown: what moves meanwhile is then a change for who watches.
+        # Read first: a move during the other queries then reaches the page as a change.
         state = state_of(whole_chain(found(visible, "belt run", pk=path["pk"])))
         run = found(
             visible.select_related(
@@ -89,7 +89,7 @@ def _add_waits(jobs: Sequence[JobRun]) -> None:
 
 
 def _edges(run: BeltRun, seen: set[UUID]) -> list[Edge]:
-    """Return the edges down; a started run that the user may not see is not linked."""
+    """Return the edges to downstream belts; only visible runs are linked."""
     edges = list(run.edges.select_related("started__belt__product"))
     for edge in edges:
         edge.shown = edge.started_id in seen  # type: ignore[attr-defined]  # read by the template
@@ -112,7 +112,7 @@ class CancelBeltRun(BeltRunAction):
     done = "The belt run is being cancelled."
 
     def act(self, row: BeltRun) -> BeltRun:
-        """Ask for its end."""
+        """Request the cancellation."""
         cancel_belt_run(row, by=self.request.user.get_username())
         return row
 

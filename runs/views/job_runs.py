@@ -15,14 +15,14 @@ from runs.queue_warnings import ServedQueues, queue_warning
 from runs.release import job_of
 from runs.sentences import instead_of_log
 
-#: So much of the end of a log is on the page; all of it is behind a link.
+#: Maximum size of the part of a log on the page, from its end. A link leads to all of it.
 TAIL_BYTES = 128 * 1024
 _TAIL_CHUNKS = 400
 _SHOWN_USES = 50
 
 
 class JobRunPage(Page):
-    """A job run: how it stands and why, its values with where they came from, and its log."""
+    """A job run: its state and reason, its values with their origin, and its log."""
 
     template_name = "runs/job_run_detail.html"
     served_queues: ServedQueues | None = None
@@ -69,7 +69,7 @@ def _chosen(attempts: list[Attempt], number: str) -> Attempt | None:
 
 
 def _uses(job_run: JobRun, visible: Any) -> list[Consumption]:
-    """Return who received the outputs of the job run, as far as the user may see them."""
+    """Return the visible job runs that received outputs of the job run."""
     uses = Consumption.objects.filter(
         output__job_run=job_run, consumer__in=visible.values("pk")
     ).select_related("consumer__belt_run__belt__product", "output")
@@ -117,6 +117,6 @@ class CancelJobRun(PageAction):
         return job_run, job_run.belt_run.belt.product
 
     def act(self, row: JobRun) -> JobRun:
-        """Ask for its end."""
+        """Request the cancellation."""
         cancel_job_run(row, by=self.request.user.get_username())
         return row

@@ -5,41 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 
 from belts.commit_files import broken_at, broken_files, last_file
 from belts.models import Belt
 from belts.upstreams import Upstream, upstreams_of
 from products.models import Product
 from products.pages import Page, found, may_operate
-from runs.models import BeltRun
+from runs.recent_runs import belts_with_recent_runs, last_runs
 
-SHOWN_RUNS = 8
 _PAGE = 100
 _SHOWN_EVENTS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ShownBelt:
-    """A belt with its newest runs, newest first."""
-
-    belt: Belt
-    recent: tuple[BeltRun, ...]
-
-
-def belts_with_recent_runs(belts: QuerySet[Belt], *, most: int = SHOWN_RUNS) -> list[ShownBelt]:
-    """Return the belts with their newest runs.
-
-    Two queries, whatever the number of runs: each newest is found by the index of its belt.
-    """
-    newest = BeltRun.objects.filter(belt=OuterRef("pk")).newest_first().values("pk")
-    columns = {f"recent_{index}": Subquery(newest[index : index + 1]) for index in range(most)}
-    rows = {row: [getattr(row, name) for name in columns] for row in belts.annotate(**columns)}
-    wanted = {pk for ids in rows.values() for pk in ids if pk is not None}
-    runs = BeltRun.objects.with_names().in_bulk(wanted)
-    return [
-        ShownBelt(belt, tuple(runs[pk] for pk in ids if pk in runs)) for belt, ids in rows.items()
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +34,7 @@ def _shown_upstreams(product: Product, visible: QuerySet[Product]) -> list[Shown
 
 
 class ProductPage(Page):
-    """Belts with their recent runs, triggers, the source and what is wrong."""
+    """Belts with their recent runs, triggers, the source and its problems."""
 
     template_name = "runs/product_detail.html"
 
@@ -97,6 +73,8 @@ class ProductList(Page):
         after = self.request.GET.get("after", "").replace("\0", "")
         products = list(visible.filter(name__gt=after).order_by("name")[: _PAGE + 1])
         more = products[_PAGE - 1].name if len(products) > _PAGE else ""
-        page = products[:_PAGE]
-        broken = set(broken_files(page).values_list("product", flat=True))
-        return super().get_context_data(products=page, broken=broken, more=more, **path)
+        shown = products[:_PAGE]
+        broken = set(broken_files(shown).values_list("product", flat=True))
+        return super().get_context_data(
+            products=shown, last_runs=last_runs(shown), broken=broken, more=more, **path
+        )

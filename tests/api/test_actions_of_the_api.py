@@ -157,7 +157,7 @@ def test_what_failed_is_repeated_and_the_rest_kept(caller: Client) -> None:
     kept = caller.get(f"/api/v1/job-runs/{job_of(again, 'compile').pk}/").json()
     assert [each["value"] for each in kept["outputs"]] == ["1"]
     log = caller.get(f"/api/v1/job-runs/{kept['id']}/log/")
-    assert b"".join(log.streaming_content) == b"Kept from #1, where its log is.\n"  # type: ignore[attr-defined]  # a streamed answer
+    assert b"".join(log.streaming_content) == b"Kept from #1. Its log is there.\n"  # type: ignore[attr-defined]  # a streamed answer
 
 
 def test_the_log_of_a_skipped_job_is_the_reason(caller: Client) -> None:

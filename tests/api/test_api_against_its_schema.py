@@ -214,7 +214,7 @@ def test_a_parameter_that_nobody_reads_or_that_is_given_twice_is_named(
         hints[query] = response.json()["problems"][0]["message"]
     assert list(hints.values()) == [
         "Did you mean product?",
-        "There is no such key. Known: product, name, page_size, cursor, format.",
-        "Give it once.",
+        "This key does not exist. Known: product, name, page_size, cursor, format.",
+        "Send it once.",
         "Did you mean page_size?",
     ]

@@ -173,7 +173,7 @@ def test_without_a_database_one_is_asked_to_come_again(
         assert code_of(response, 503) == "database.unavailable"
         assert response["Retry-After"] == "5"
     assert (page.status_code, page["Retry-After"]) == (503, "5")
-    assert "The database cannot be used at the moment." in page.content.decode()
+    assert "The database is not available at the moment." in page.content.decode()
     assert (health.status_code, ready.status_code) == (200, 503)
 
 

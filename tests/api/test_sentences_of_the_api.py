@@ -26,16 +26,19 @@ READS = "GET, HEAD, OPTIONS"
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/api/", "There is nothing at /api/. The API begins at /api/v1/."),
-        ("/api/v2/belts/", "There is nothing at /api/v2/belts/. The API begins at /api/v1/."),
-        ("/api/v1/no/", "There is nothing at /api/v1/no/. What there is stands at /api/v1/docs/."),
+        ("/api/", "There is nothing at /api/. The API starts at /api/v1/."),
+        ("/api/v2/belts/", "There is nothing at /api/v2/belts/. The API starts at /api/v1/."),
+        (
+            "/api/v1/no/",
+            "There is nothing at /api/v1/no/. All addresses are listed at /api/v1/docs/.",
+        ),
         (
             f"{RUNS}?format=xml",
-            "There is no format 'xml' here. Leave format out, or ask for json or api.",
+            "The format 'xml' does not exist. Leave format out, or use json or api.",
         ),
         (
             f"{RUNS}?cursor=cD1ub3QtYW4taWQ=",
-            "This cursor is not one that a page of this list gave. Start again without a cursor.",
+            "This cursor is not from a page of this list. Start again without a cursor.",
         ),
     ],
 )
@@ -46,20 +49,18 @@ def test_what_is_not_there(caller: Client, path: str, sentence: str) -> None:
 
 def test_a_method_that_an_address_does_not_take(caller: Client, start: str) -> None:
     said = caller.delete(RUNS).json()["message"]
-    assert said == f"{RUNS} does not take DELETE; it takes {READS}."
-    assert (
-        caller.get(start).json()["message"].endswith("does not take GET; it takes POST, OPTIONS.")
-    )
+    assert said == f"{RUNS} does not accept DELETE. Use {READS}."
+    assert caller.get(start).json()["message"].endswith("does not accept GET. Use POST, OPTIONS.")
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"), [("text/plain", "of the type text/plain, which"), ("", "of no known type")]
+    ("kind", "told"), [("text/plain", "has the type text/plain, which"), ("", "has no type")]
 )
 def test_a_body_that_is_no_json(caller: Client, start: str, kind: str, told: str) -> None:
     response = caller.generic("POST", start, b"ref=main", content_type=kind)
     said = response.json()["message"]
-    assert said.startswith(f"The body is {told}")
-    assert said.endswith("Send JSON, with the header Content-Type: application/json.")
+    assert said.startswith(f"The body {told}")
+    assert said.endswith("Send JSON with the header Content-Type: application/json.")
 
 
 def test_bytes_that_are_no_text(caller: Client, start: str) -> None:
@@ -71,7 +72,7 @@ def test_bytes_that_are_no_text(caller: Client, start: str) -> None:
 def test_a_form_that_is_not_had(caller: Client) -> None:
     response = caller.get(RUNS, headers={"Accept": "text/csv"})
     said = response.json()["message"]
-    assert said.endswith("Ask for application/json or text/html.")
+    assert said.endswith("Use application/json or text/html.")
 
 
 def test_a_login_without_its_csrf_token_is_told_of_it_and_of_tokens(start: str) -> None:
@@ -80,7 +81,7 @@ def test_a_login_without_its_csrf_token_is_told_of_it_and_of_tokens(start: str) 
     response = browser.post(start, b"{}", content_type=JSON)
     assert response.status_code == 403
     said = response.json()["message"]
-    assert "sends its CSRF token as X-CSRFToken with each POST (CSRF cookie not set)" in said
+    assert "requires the header X-CSRFToken (CSRF cookie not set)" in said
     assert said.endswith("Programs send a token as Authorization: Bearer cvy_... instead.")
 
 
@@ -89,9 +90,9 @@ def test_a_login_without_its_csrf_token_is_told_of_it_and_of_tokens(start: str) 
     [
         (
             Throttled(wait=7),
-            "There were too many requests to /api/v1/. Wait 7 seconds and ask again.",
+            "Too many requests to /api/v1/. Try again in 7 seconds.",
         ),
-        (Throttled(), "There were too many requests to /api/v1/. Wait a while and ask again."),
+        (Throttled(), "Too many requests to /api/v1/. Try again in a while."),
         (PermissionDenied(), "You may not send POST to /api/v1/."),
         (PermissionDenied("Ask Ada."), "Ask Ada."),
         (ParseError(), "The body cannot be read. Send JSON, such as {}."),
@@ -110,8 +111,8 @@ def test_what_the_framework_may_say(error: Exception, sentence: str) -> None:
     [
         ("[]", "Send an object of names and values, such as {}."),
         ("null", "Send an object of names and values, such as {}."),
-        ('{"ref": 1}', "Give a text, in quotes."),
-        ('{"ref": null}', "Give a text, in quotes, or leave it out."),
+        ('{"ref": 1}', "Send a text in quotes."),
+        ('{"ref": null}', "Send a text in quotes, or leave the key out."),
         ('{"ref": "a\\u0000b"}', "Leave out the character U+0000, which no text may hold."),
         ('{"ref": "\\ud800"}', "Leave out the character U+D800, which no text may hold."),
         (
@@ -122,9 +123,9 @@ def test_what_the_framework_may_say(error: Exception, sentence: str) -> None:
             '{"parameters": {"S": "\\ud800"}}',
             "Leave out the character U+D800, which no text may hold.",
         ),
-        (f'{{"ref": "{"r" * 501}"}}', "Give at most 500 characters."),
-        ('{"parameters": []}', 'Give an object of names and texts, such as {"VERSION": "1.2"}.'),
-        ('{"continue_downstream": "no"}', "Give true or false, without quotes."),
+        (f'{{"ref": "{"r" * 501}"}}', "Send at most 500 characters."),
+        ('{"parameters": []}', 'Send an object of names and texts, such as {"VERSION": "1.2"}.'),
+        ('{"continue_downstream": "no"}', "Send true or false without quotes."),
     ],
 )
 def test_what_a_body_lacks_is_told_with_what_would_do(
@@ -138,9 +139,9 @@ def test_what_a_body_lacks_is_told_with_what_would_do(
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("state=gone", "Give one of waiting, queued, starting, running, "),
-        ("belt_run=7x", "Give an id as the API shows it, such as "),
-        ("queue=", "It is empty. Give a text, or leave it out."),
+        ("state=gone", "Send one of waiting, queued, starting, running, "),
+        ("belt_run=7x", "Send an id as the API shows it, such as "),
+        ("queue=", "The value is empty. Send a text, or leave the key out."),
     ],
 )
 def test_what_a_query_lacks_is_told_with_what_would_do(
@@ -153,9 +154,9 @@ def test_what_a_query_lacks_is_told_with_what_would_do(
 def test_the_number_of_an_attempt_begins_with_one(caller: Client) -> None:
     path = f"{RUNS}{builders.a_job_run().pk}/log/"
     answers: list[Any] = [caller.get(path, {"attempt": each}) for each in ("0", "x", "7")]
-    assert answers[0].json()["problems"][0]["message"] == "Give a number of at least 1."
-    assert answers[1].json()["problems"][0]["message"] == "Give a whole number, in digits."
-    assert answers[2].json()["message"] == "compile has no attempt 7. It has none yet."
+    assert answers[0].json()["problems"][0]["message"] == "Send a number of at least 1."
+    assert answers[1].json()["problems"][0]["message"] == "Send a whole number in digits."
+    assert answers[2].json()["message"] == "compile has no attempt 7. It has no attempt yet."
 
 
 def test_a_name_that_the_site_does_not_answer_to(
@@ -164,7 +165,7 @@ def test_a_name_that_the_site_does_not_answer_to(
     response = caller.get("/products/", headers={"Host": "elsewhere.example\n"})
     assert response.status_code == 400
     page = response.content.decode()
-    assert "This site does not answer to that name." in page
+    assert "The site is not configured for this host name." in page
     assert "elsewhere" not in page
     [said] = [each for each in caplog.records if each.name.startswith("django")]
     line = logging.Formatter("{levelname} {message}", style="{").format(said)
@@ -184,14 +185,14 @@ def test_the_documentation_has_a_sentence_of_its_own_for_each_operation() -> Non
     told = described.values()
     assert sorted(set(told)) == sorted(told)
     of_one = described["GET /api/v1/attempts/{id}/"]
-    assert of_one == "An attempt of a job run: where it ran, how it ended and why."
+    assert of_one == "An attempt of a job run, with its runner, result and reason."
     assert described["GET /api/v1/runners/{id}/"] == "A runner, by its id."
 
 
 def test_the_page_of_a_row_says_what_the_row_is(caller: Client) -> None:
     path = f"{RUNS}{builders.a_job_run().pk}/"
     page = caller.get(path, headers={"Accept": "text/html"}).content.decode()
-    assert "A job run with its values, attempts and moves." in page
+    assert "A job run with its values, attempts and changes of state." in page
     assert "newest first" in caller.get(RUNS, headers={"Accept": "text/html"}).content.decode()
 
 

@@ -49,7 +49,7 @@ def test_a_person_starts_watches_cancels_and_repeats(browser: Browser, site: Liv
     ada = Visitor(browser, site.url)
     page = ada.page
     ada.log_in("ada", "not this")
-    expect(page.get_by_role("alert")).to_contain_text("do not fit together")
+    expect(page.get_by_role("alert")).to_contain_text("name or the password is wrong")
     ada.log_in("ada")
 
     # A mistake in the form is shown in it, and what was written stays.

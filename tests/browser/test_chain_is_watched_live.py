@@ -122,7 +122,7 @@ def a_stranger_sees_nothing(browser: Browser, site: LiveSite) -> None:
     a_person("stranger")
     stranger = Visitor(browser, site.url)
     stranger.log_in("stranger")
-    expect(stranger.page.get_by_text("There is no product that you may see.")).to_be_visible()
+    expect(stranger.page.get_by_text("No product is visible to you.")).to_be_visible()
     expect(stranger.page.get_by_text("Nothing has run yet.")).to_be_visible()
     for path in paths:
         assert stranger.page.request.get(f"{site.url}{path}").status == 404, path

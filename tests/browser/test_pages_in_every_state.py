@@ -173,7 +173,7 @@ def test_a_log_of_ten_megabytes_is_looked_at_quickly(
 
     expect(log).to_contain_text("the end")
     assert time.monotonic() - began < THERE_S
-    expect(visitor.page.get_by_text("Only its end is shown here.")).to_be_visible()
+    expect(visitor.page.get_by_text("Only the end of the log is shown here.")).to_be_visible()
     # What comes now comes in a flood, and the page goes on to answer.
     builders.a_log(attempt, *[chunk] * 160, "the very end\n")
     expect(log).to_contain_text("the very end")
@@ -225,10 +225,8 @@ def test_who_may_not_enter_the_admin_is_told_so(browser: Browser, live_server: A
     visitor = Visitor(browser, live_server.url, viewport=NARROW)
     visitor.log_in_at_once(builders.a_user("ada"))
     visitor.go("/admin/")
-    expect(
-        visitor.page.get_by_text("You are logged in as ada, who may not go there.")
-    ).to_be_visible()
+    expect(visitor.page.get_by_text("ada has no access to this page.")).to_be_visible()
     visitor.page.get_by_role("link", name="back to the home page").click()
-    expect(visitor.page.get_by_text("There is no product that you may see.")).to_be_visible()
+    expect(visitor.page.get_by_text("No product is visible to you.")).to_be_visible()
     assert not visitor.overflows()
     assert visitor.complaints == []

@@ -89,7 +89,7 @@ def test_what_is_not_there_is_said_in_a_sentence(client: Client) -> None:
     client.force_login(builders.a_user())
     page = client.get("/nowhere/")
     assert page.status_code == 404
-    assert "There is nothing at this address" in page.content.decode()
+    assert "This page does not exist" in page.content.decode()
     api = client.get("/api/v1/nowhere/")
     assert api.status_code == 404
     assert api.json()["code"] == "not-found"
@@ -99,7 +99,7 @@ def test_a_stale_form_is_said_to_be_stale() -> None:
     client = Client(enforce_csrf_checks=True)
     response = client.post("/login/", {"username": "ada", "password": "x"})
     assert response.status_code == 403
-    assert "no longer valid" in response.content.decode()
+    assert "form has expired" in response.content.decode()
 
 
 def test_the_admin_is_there(client: Client) -> None:

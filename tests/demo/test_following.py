@@ -69,13 +69,14 @@ def test_last_words_come_before_the_reason() -> None:
     ]
 
 
-def test_lost_runner_duration_is_printed_as_an_upper_bound() -> None:
+def test_job_of_a_lost_runner_is_shown_with_a_way_out() -> None:
     run = a_run("gem", "errored")
     JobRun.objects.filter(belt_run=run).update(reason="runner-lost", message="It was lost.")
 
     _, lines = followed(run)
 
-    assert "gem.build.compile errored in at most 1 s: It was lost." in lines
+    advice = "Its commands may have run in part. Rerun the job if repeating them does no harm."
+    assert f"gem.build.compile errored in at most 1 s: It was lost. {advice}" in lines
 
 
 def test_a_log_cannot_command_the_terminal() -> None:

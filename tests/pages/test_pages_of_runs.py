@@ -134,7 +134,7 @@ def test_who_is_logged_in_goes_on_and_who_may_not_is_told(reader: Client) -> Non
     ada.force_login(builders.a_user("ada"))
     assert ada.get("/login/?next=/products/")["Location"] == "/products/"
     refused = ada.get("/login/?next=/admin/").content.decode()
-    assert "You are logged in as ada, who may not go there." in refused
+    assert "ada has no access to this page." in refused
     assert ada.get("/login/?next=https://evil.example/")["Location"] == "/"
 
 
@@ -198,3 +198,17 @@ def test_of_a_lost_attempt_it_is_said_that_it_took_no_longer(reader: Client, run
 )
 def test_lengths_of_time_are_short_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_job_of_a_lost_runner_shows_what_to_do(reader: Client) -> None:
+    lost = builders.a_job_run("errored")
+    JobRun.objects.update(reason="runner-lost", message="The runner r1 was lost.")
+    sentence = "The runner r1 was lost. Its commands may have run in part. Rerun the job if"
+    assert sentence in page_of(reader, lost)
+    assert sentence in page_of(reader, lost.belt_run)
+
+
+def test_job_that_runs_again_after_a_loss_shows_no_advice(reader: Client) -> None:
+    again = builders.a_job_run("queued")
+    JobRun.objects.update(reason="runner-lost", message="The runner r1 was lost.")
+    assert "Rerun the job" not in page_of(reader, again)

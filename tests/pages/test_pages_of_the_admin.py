@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -204,6 +206,46 @@ def test_a_runner_is_asked_to_drain(boss: Client) -> None:
     boss.post(reverse("admin:runners_runner_changelist"), given)
     runner.refresh_from_db()
     assert runner.drain_requested_at is not None
+
+
+@pytest.mark.parametrize(
+    "model", ["product", "membership", "source", "credential", "apitoken", "configuration"]
+)
+def test_every_input_of_a_form_has_a_help_text(boss: Client, model: str) -> None:
+    form = boss.get(reverse(f"admin:products_{model}_add")).context["adminform"].form
+    assert [name for name, field in form.fields.items() if not field.help_text] == []
+
+
+@pytest.mark.parametrize("model", [each._meta.model_name for each in models()])
+def test_forms_show_no_object_of_the_code(boss: Client, model: str) -> None:
+    tenant = a_tenant("ours")
+    builders.a_runner()
+    [kind] = [each for each in models() if each._meta.model_name == model]
+    label = f"admin:{kind._meta.app_label}_{model}"
+    ids = [row.pk for row in kind._default_manager.all()[:2]]
+    paths = [reverse(f"{label}_add"), *(reverse(f"{label}_change", args=[pk]) for pk in ids)]
+    pages = [boss.get(path).content.decode() for path in paths]
+    shown = [re.findall(r"&lt;.{0,60}(?: object at 0x|Default)", page) for page in pages]
+    assert shown == [[]] * len(paths), tenant
+
+
+def test_forms_of_users_have_no_permissions_of_django(boss: Client) -> None:
+    user = builders.a_user("ada")
+    change = boss.get(reverse("admin:auth_user_change", args=[user.pk])).content.decode()
+    add = boss.get(reverse("admin:auth_user_add")).content.decode()
+    assert "user_permissions" not in change
+    assert "Single Sign-On" not in add
+    assert "The next page has the memberships" in add
+
+
+def test_user_is_added_and_gets_a_membership(boss: Client) -> None:
+    product = builders.a_product("web")
+    password = {"password1": "kestrel-7-belt", "password2": "kestrel-7-belt"}
+    boss.post(reverse("admin:auth_user_add"), {"username": "ana", **password})
+    ana = User.objects.get(username="ana")
+    given = {"product": str(product.pk), "user": str(ana.pk), "role": "operator"}
+    boss.post(reverse("admin:products_membership_add"), given)
+    assert Product.objects.operable_by(ana).get() == product
 
 
 def test_times_say_their_zone(boss: Client) -> None:

@@ -83,6 +83,7 @@ PAGES: dict[str, Callable[[Belt, BeltRun], str]] = {
     "belt run": lambda belt, run: run.get_absolute_url(),
     "job run": lambda belt, run: run.job_runs.get(name="pack").get_absolute_url(),
     "runners": lambda belt, run: "/runners/",
+    "api product": lambda belt, run: f"/api/v1/products/{belt.product.name}/",
     "api belt run": lambda belt, run: f"/api/v1/belt-runs/{run.pk}/",
     "api job run": lambda belt, run: f"/api/v1/job-runs/{run.job_runs.get(name='pack').pk}/",
 }
@@ -113,7 +114,7 @@ def queries_of(reader: Client, path: str) -> list[str]:
     return [each["sql"] for each in queries.captured_queries]
 
 
-@pytest.mark.parametrize("page", [*PAGES, *LISTS])
+@pytest.mark.parametrize("page", [*PAGES, *LISTS, "/admin/products/product/"])
 def test_more_rows_take_no_more_queries(
     page: str, reader: Client, belt: Belt, run: BeltRun
 ) -> None:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from belts.models import Belt, Job
 from products.models import Event, OutboxRow
+from runners.models import Fleet
 from runs.models import Attempt, BeltRun, Edge, JobRun, Output, RunEvent
 from tests import builders
 from tests.api.world import Tenant, a_tenant
@@ -42,6 +43,8 @@ def ours(db: None) -> Tenant:
     Output.objects.update(value=ODD)
     Belt.objects.update(description=ODD)
     Job.objects.update(commands=ODD)
+    builders.a_runner(ODD, host=ODD, queues=[ODD], version=ODD, isolation_report=[ODD])
+    Fleet.objects.update(description=ODD)
     OutboxRow.objects.create(kind="import", key=ODD, error=ODD)
     tenant.job_run.consumed.update(value=ODD, supplier_label=ODD)
     tenant.product.source.error = ODD
@@ -56,9 +59,12 @@ def hidden_in(page: str) -> set[str]:
 def test_pages_show_no_hidden_character(boss: Client, ours: Tenant) -> None:
     rows: tuple[Any, ...] = (ours.product, ours.belt, ours.run, ours.job_run)
     paths = [row.get_absolute_url() for row in rows]
-    pages = {path: boss.get(path).content.decode() for path in ["/", "/products/", *paths]}
+    pages = {
+        path: boss.get(path).content.decode() for path in ["/", "/products/", "/runners/", *paths]
+    }
     assert {path: hidden_in(page) for path, page in pages.items() if hidden_in(page)} == {}
     assert r"begin\x07\x1b\x85\u061c" in pages[ours.run.get_absolute_url()]
+    assert pages["/runners/"].count(r"begin\x07\x1b\x85\u061c") >= 6
 
 
 def test_lists_of_the_admin_show_no_hidden_character(boss: Client, ours: Tenant) -> None:

@@ -161,12 +161,12 @@ def test_sources_are_looked_at_now_and_what_fails_is_said(
     poll_source(source.pk)
     repository.commit("two")
     said = act(boss, "source", "look_now", source, missing)
-    assert said[0] == "Looked at 2 sources: 1 new event."
+    assert said[0] == "Checked 2 sources: 1 new event."
     assert "there is no repository at this address" in said[1]
     assert Event.objects.get().product == source.product
     repository.commit("three")
     said = act(boss, "product", "look_now", source.product)
-    assert said[0] == "Looked at 1 source: 1 new event."
+    assert said[0] == "Checked 1 source: 1 new event."
 
 
 def test_products_are_archived_and_restored_and_never_deleted(boss: Client) -> None:
@@ -236,7 +236,7 @@ def test_the_list_of_credentials_says_who_may_use_them(
         builders.a_credential(*products[: 2 + number * 2], name=f"token-{number}")
     with django_assert_max_num_queries(6):
         page = errors_of(boss.get(reverse("admin:products_credential_changelist")))
-    assert "none: nobody can use it" in page
+    assert "none: nothing can use it" in page
     assert ">product-0, product-1</td>" in page
     assert page.count("product-4 and more</td>") == 2
 
@@ -310,7 +310,7 @@ def test_the_configuration_is_stored_once_and_never_by_looking(boss: Client) -> 
     }
     add = reverse("admin:products_configuration_add")
     refused = errors_of(boss.post(add, {**given, "default_timeout_s": 90_000}))
-    assert "shorter of time than the default" in refused
+    assert "must be at least the default timeout" in refused
     assert boss.post(add, {**given, "default_queue": "other"}).status_code == 302
     assert Configuration.objects.get().default_queue == "other"
     assert boss.get(add).status_code == 403

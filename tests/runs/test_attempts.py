@@ -281,7 +281,7 @@ def test_an_attempt_that_was_lost_after_its_start_ends_the_job_as_errored() -> N
     assert not lose_attempt(attempt_id, "Again.")
 
 
-def test_a_runner_that_is_started_anew_ends_what_its_former_starts_left() -> None:
+def test_a_restarted_runner_ends_what_its_former_starts_left() -> None:
     run = start_text(TWO)
     before = Worker()
     begun, claimed = before.begun(run, "first"), before.claimed(run, "second")
@@ -290,6 +290,8 @@ def test_a_runner_that_is_started_anew_ends_what_its_former_starts_left() -> Non
     assert lose_attempts_of_other_boots(now.id, now.boot_id) == 2
     assert states(run) == {"first": "errored", "second": "queued"}
     assert attempt(begun).state == attempt(claimed).state == "errored"
+    name = attempt(begun).runner_name
+    assert attempt(begun).message == f"The runner {name} restarted while it had this job."
     assert attempt(other.id).state == "running"
     assert lose_attempts_of_other_boots(now.id, now.boot_id) == 0
 

@@ -288,10 +288,10 @@ def test_a_run_whose_names_meant_nothing_is_not_repeated_and_the_sentence_says_w
     with pytest.raises(RunUnresolvedError) as caught:
         rerun_belt_run(run, only_failed=only_failed)
     sentence = str(caught.value)
-    assert sentence.startswith("image.build #1 cannot be repeated: ")
+    assert sentence.startswith("image.build #1 cannot be repeated, because ")
     assert job_of(run, "bake").message in sentence
     assert job_of(run, "fetch").message in sentence
-    assert sentence.endswith("Start the belt anew once they exist.")
+    assert sentence.endswith("Fix the belt file and start the belt again.")
     assert BeltRun.objects.count() == 1
     assert Worker().claim() is None
 

@@ -74,12 +74,12 @@ def boss(transactional_db: None) -> Client:
 def test_every_verb_names_what_is_gone(run: BeltRun) -> None:
     job_run = job_of(run, "compile")
     remove(run)
-    gone = "The belt run #1 is not there any more: it was removed meanwhile."
+    gone = "The belt run #1 was removed in the meantime. Look for a newer run of the belt."
     with pytest.raises(RunGoneError, match=gone):
         cancel_belt_run(run, by="Eve")
     with pytest.raises(RunGoneError, match=gone):
         rerun_belt_run(run, by="Eve")
-    with pytest.raises(RunGoneError, match="The job run compile is not there any more"):
+    with pytest.raises(RunGoneError, match="The job run compile was removed"):
         cancel_job_run(job_run, by="Eve")
 
 
@@ -87,7 +87,7 @@ def test_a_belt_that_was_deleted_is_not_started() -> None:
     publish_text(FILE)
     belt = belt_named("gem.build")
     Belt.objects.filter(pk=belt.pk).delete()
-    with pytest.raises(BeltGoneError, match=r"The belt gem\.build is not there any more"):
+    with pytest.raises(BeltGoneError, match=r"The belt gem\.build was deleted"):
         start_belt_run(belt, by="Eve")
     assert not BeltRun.objects.exists()
 
@@ -102,7 +102,7 @@ def test_a_run_that_is_removed_during_its_cancel_is_not_found(run: BeltRun, boss
     with before(lock, lambda: remove(second)):
         page = boss.post(reverse("cancel-belt-run", args=[second.pk]))
     assert page.status_code == 404
-    assert "it was removed meanwhile." in page.content.decode()
+    assert "was removed in the meantime." in page.content.decode()
 
 
 def test_a_run_that_is_removed_during_its_repeat_is_not_found(ended: BeltRun, boss: Client) -> None:
