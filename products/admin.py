@@ -1,4 +1,4 @@
-"""The admin of products, sources, credentials, tokens, and the records of the platform."""
+"""The admin of products, sources, credentials, tokens and the configuration of the site."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.views.decorators.debug import sensitive_post_parameters
 
-from products.admin_base import BoundedAdmin, BoundedInline, ReadOnlyAdmin, counted
+import products.admin_records  # noqa: F401  # registers them
+from products.admin_base import BoundedAdmin, BoundedInline, counted
 from products.catalogue import archive_product, restore_product
 from products.credentials import set_value, why_closed
 from products.forms import (
@@ -29,12 +30,8 @@ from products.models import (
     ApiToken,
     Configuration,
     Credential,
-    Duty,
-    Event,
     Membership,
-    OutboxRow,
     Product,
-    SeenRef,
     Source,
 )
 from products.polling import poll_sources
@@ -195,37 +192,6 @@ class SourceAdmin(BoundedAdmin):
         _look_now(self, request, sources)
 
 
-@admin.register(SeenRef)
-class SeenRefAdmin(ReadOnlyAdmin):
-    """The commits of branches and tags at the last poll."""
-
-    list_display = ("source", "ref", "commit")
-    list_select_related = ("source__product",)
-    search_fields = ("=source__product__name", "=ref", "=commit")
-    ordering = ("-id",)
-
-
-@admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
-    """Events of sources and schedules, newest first, with their outcome."""
-
-    list_display = ("created_at", "product", "what", "ref", "short", "origin", "outcome")
-    list_filter = ("origin", "tainted", ("handled_at", admin.EmptyFieldListFilter))
-    list_select_related = ("product",)
-    search_fields = ("=product__name", "=commit", "=branch")
-    ordering = ("-id",)
-
-    @admin.display(description="what")
-    def what(self, event: Event) -> str:
-        """Return the kinds of the event."""
-        return ", ".join(event.kinds)
-
-    @admin.display(description="commit")
-    def short(self, event: Event) -> str:
-        """Return the short commit."""
-        return event.commit[:_SHORT_COMMIT]
-
-
 # --- Credentials and tokens -----------------------------------------------------------------------
 @method_decorator(sensitive_post_parameters("value"), name="changeform_view")
 @admin.register(Credential)
@@ -381,21 +347,3 @@ class ConfigurationAdmin(BoundedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False."""
         return False
-
-
-@admin.register(Duty)
-class DutyAdmin(ReadOnlyAdmin):
-    """Periodic duties: their due times, and the process that performed them last."""
-
-    list_display = ("name", "due_at", "claimed_until", "done_at", "done_by", "error")
-    search_fields = ("name",)
-
-
-@admin.register(OutboxRow)
-class OutboxRowAdmin(ReadOnlyAdmin):
-    """Work that must follow a commit. A row is deleted when its work is done."""
-
-    list_display = ("kind", "key", "due_at", "claimed_until", "tries", "error", "created_at")
-    list_filter = ("kind", ("error", admin.EmptyFieldListFilter))
-    search_fields = ("=key",)
-    ordering = ("id",)

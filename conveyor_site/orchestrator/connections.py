@@ -25,7 +25,7 @@ _INCOMPLETE = (h11.IDLE, h11.SEND_BODY)
 
 
 @dataclass(slots=True)
-class Limits:
+class ConnectionLimits:
     """What the connections of one server may use together.
 
     ``most`` connections; ``backlog`` of them are accepted at a time; a request has ``request_s``
@@ -38,20 +38,20 @@ class Limits:
     waiting: dict[LimitedProtocol, None] = field(default_factory=dict)
 
 
-def limits_of_process(request_s: float) -> Limits:
+def limits_of_process(request_s: float) -> ConnectionLimits:
     """Raise the limit of open files of this process as far as it may; return what fits in it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     files = _MOST * 2 if hard == resource.RLIM_INFINITY else hard
     backlog = max(1, min(_LARGEST_BACKLOG, files // 16))
     most = max(1, min(_MOST, files - _RESERVED - _ROUNDS * backlog))
-    return Limits(most=most, backlog=backlog, request_s=request_s)
+    return ConnectionLimits(most=most, backlog=backlog, request_s=request_s)
 
 
 class LimitedProtocol(H11Protocol):
     """One connection of a caller; ``protocol_with`` makes the class for a server."""
 
-    limits: Limits
+    limits: ConnectionLimits
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -135,6 +135,6 @@ class LimitedProtocol(H11Protocol):
             self._watch_answer()
 
 
-def protocol_with(limits: Limits) -> type[LimitedProtocol]:
+def protocol_with(limits: ConnectionLimits) -> type[LimitedProtocol]:
     """Return the class of connections of a server with these limits."""
     return type("ServerProtocol", (LimitedProtocol,), {"limits": limits})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from conveyor_site.orchestrator.connections import Limits, protocol_with
+from conveyor_site.orchestrator.connections import ConnectionLimits, protocol_with
 from tests.conveyor_site.living import LivingOrchestrator
 from tests.waiting import until
 
@@ -50,7 +50,7 @@ async def serving(
     application: Application, *, most: int = 100, request_s: float = NEVER_S
 ) -> AsyncIterator[Address]:
     """Serve the application on a free port."""
-    limits = Limits(most=most, backlog=16, request_s=request_s)
+    limits = ConnectionLimits(most=most, backlog=16, request_s=request_s)
     server = uvicorn.Server(
         uvicorn.Config(
             application,
