@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import DatabaseError, connection
 
 from belts.spec.names import visible
-from runners.querysets import served_queues
+from runners.unserved import unserved_queues
 from runs.chains import state_of, whole_chain
 from runs.durations import length_of
 from runs.log_display import LogDisplay
@@ -132,7 +132,7 @@ class _Follower:
         return bool(said) and said[-1] == visible(job_run.message)
 
     def _show_warnings(self, job_runs: list[JobRun]) -> None:
-        warnings = queue_warnings(job_runs, served_queues)
+        warnings = queue_warnings(job_runs, unserved_queues)
         for job_run in job_runs:
             if job_run.id in warnings and job_run.id not in self._warned:
                 self._warned.add(job_run.id)

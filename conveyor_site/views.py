@@ -25,7 +25,7 @@ from products.models import Product
 from products.pages import Page
 from runners.models import Runner
 from runners.presence import runners_with_state
-from runners.querysets import served_queues
+from runners.unserved import unserved_queues
 from runs.chains import newest_chains
 from runs.models import BeltRun, JobRun
 from runs.queue_warnings import SILENT_FOR
@@ -34,6 +34,7 @@ from runs.states import BELT_FINISHED, BeltRunState, JobRunState
 _RUNNING = 20
 _CHAINS = 20
 _PRODUCTS = 60
+_QUEUES = 50
 _UNFINISHED = sorted(set(BeltRunState) - BELT_FINISHED)
 
 
@@ -63,11 +64,10 @@ class Home(Page):
 
 
 def _unserved(job_runs: QuerySet[Any]) -> list[str]:
-    """Return the queues in which a job run has waited long and that no runner serves."""
-    waiting = job_runs.filter(
-        state=JobRunState.QUEUED, queued_at__lt=timezone.now() - SILENT_FOR
-    ).exclude(queue__in=served_queues())
-    return list(waiting.order_by("queue").values_list("queue", flat=True).distinct()[:10])
+    """Return a sentence for each queue without a runner in which a job run has waited long."""
+    waiting = job_runs.filter(state=JobRunState.QUEUED, queued_at__lt=timezone.now() - SILENT_FOR)
+    wanted = waiting.order_by("queue").values_list("queue", "protocol").distinct()[:_QUEUES]
+    return sorted(set(unserved_queues(set(wanted)).values()))[:10]
 
 
 class Login(LoginView):

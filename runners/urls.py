@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from runners.querysets import served_queues
+from runners.unserved import unserved_queues
 from runners.views import RunnersPage
 from runs.urls import run_pages
 
 urlpatterns = [
     path("runners/", RunnersPage.as_view(), name="runners"),
-    *run_pages(served_queues),
+    *run_pages(unserved_queues),
 ]

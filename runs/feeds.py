@@ -9,7 +9,7 @@ from runs.chains import state_of, whole_chain
 from runs.log_display import LogDisplay, Piece
 from runs.logs import LogPiece, read_log
 from runs.models import Attempt, BeltRun, JobRun
-from runs.queue_warnings import ServedQueues, queue_warning
+from runs.queue_warnings import UnservedQueues, queue_warning
 from runs.sentences import instead_of_log
 from runs.streaming import Look, event
 
@@ -68,7 +68,7 @@ class LogEvents:
         *,
         number: int | None,
         after: int,
-        served: ServedQueues | None = None,
+        served: UnservedQueues | None = None,
     ) -> None:
         self._job_run_id = job_run_id
         self._number = number

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from products.path_names import NameConverter
-from runs.queue_warnings import ServedQueues
+from runs.queue_warnings import UnservedQueues
 from runs.views.belt_pages import BeltPage, StartBelt
 from runs.views.belt_runs import BeltRunPage, CancelBeltRun, RerunBeltRun
 from runs.views.job_runs import CancelJobRun, JobRunPage
@@ -30,10 +30,10 @@ urlpatterns = [
 ]
 
 
-def run_pages(served_queues: ServedQueues) -> list[URLPattern]:
+def run_pages(unserved_queues: UnservedQueues) -> list[URLPattern]:
     """Return the paths of the pages that ask which queues are served."""
-    belt_run = BeltRunPage.as_view(served_queues=served_queues)
-    job_run = JobRunPage.as_view(served_queues=served_queues)
+    belt_run = BeltRunPage.as_view(unserved_queues=unserved_queues)
+    job_run = JobRunPage.as_view(unserved_queues=unserved_queues)
     return [
         path("belt-runs/<uuid:pk>/", belt_run, name="belt-run"),
         path("job-runs/<uuid:pk>/", job_run, name="job-run"),

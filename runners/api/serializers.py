@@ -8,7 +8,11 @@ from runners.models import Fleet, Runner
 
 
 class RunnerSerializer(serializers.ModelSerializer[Runner]):
-    """A runner; ``state`` is what it said, or offline when it has been silent for too long."""
+    """A runner.
+
+    ``state`` is offline if the runner has not reported for long. ``trouble`` is a sentence if the
+    runner claims no job now.
+    """
 
     state = serializers.ChoiceField(choices=Runner.State.choices, read_only=True)
     queues = serializers.ListField(child=serializers.CharField(), read_only=True)
@@ -27,6 +31,7 @@ class RunnerSerializer(serializers.ModelSerializer[Runner]):
             "slots",
             "isolation",
             "isolation_report",
+            "trouble",
             "started_at",
             "heartbeat_at",
         ]

@@ -12,7 +12,7 @@ from runners.api.views import (
     ServedBeltRunViewSet,
     ServedJobRunViewSet,
 )
-from runners.querysets import served_queues
+from runners.unserved import unserved_queues
 from runs.api.urls import log_paths
 
 VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {
@@ -22,4 +22,4 @@ VIEWSETS: dict[str, type[GenericViewSet[Any]]] = {
     "job-runs": ServedJobRunViewSet,
 }
 
-urlpatterns = log_paths(served_queues)
+urlpatterns = log_paths(unserved_queues)

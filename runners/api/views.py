@@ -10,7 +10,7 @@ from products.api.scoped import ReadViewSet, sees_everything, visible_products
 from runners.api.serializers import FleetSerializer, RunnerSerializer
 from runners.models import Fleet
 from runners.presence import fleets_of_products, runners_with_state
-from runners.querysets import served_queues
+from runners.unserved import unserved_queues
 from runs.api.views import BeltRunViewSet, JobRunViewSet
 
 
@@ -39,10 +39,10 @@ class FleetViewSet(ReadViewSet):
 class ServedBeltRunViewSet(BeltRunViewSet):
     """Belt runs of products that you may see, newest first."""
 
-    served_queues = staticmethod(served_queues)
+    unserved_queues = staticmethod(unserved_queues)
 
 
 class ServedJobRunViewSet(JobRunViewSet):
     """Job runs of products that you may see, newest first."""
 
-    served_queues = staticmethod(served_queues)
+    unserved_queues = staticmethod(unserved_queues)

@@ -26,7 +26,7 @@ from runs.api.requests import (
 )
 from runs.feeds import ChainEvents, LogEvents, LogText, SentenceText
 from runs.models import Attempt, BeltRun, JobRun
-from runs.queue_warnings import ServedQueues, queue_warning
+from runs.queue_warnings import UnservedQueues, queue_warning
 from runs.sentences import instead_of_log
 from runs.streaming import event_stream, whole_text
 
@@ -82,7 +82,7 @@ class JobRunLogView(StreamView):
     queryset = JobRun.objects.select_related("reused_from__belt_run")
     product_path = "belt_run__belt__product"
     missing = "There is no job run with this id that you may see."
-    served_queues: ServedQueues | None = None
+    unserved_queues: UnservedQueues | None = None
 
     @extend_schema(parameters=[LogQuery], responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request, pk: UUID) -> StreamingHttpResponse:
@@ -101,7 +101,7 @@ class JobRunLogView(StreamView):
             raise NotFound(f"{job_run.name} has no attempt {number}. {known}")
         if attempt is not None:
             return whole_text(request._request, LogText(attempt))
-        warning = queue_warning(job_run, self.served_queues)
+        warning = queue_warning(job_run, self.unserved_queues)
         return whole_text(request._request, SentenceText(instead_of_log(job_run, warning)))
 
 
@@ -111,7 +111,7 @@ class JobRunLogStreamView(StreamView):
     queryset = JobRun.objects.all()
     product_path = "belt_run__belt__product"
     missing = "There is no job run with this id that you may see."
-    served_queues: ServedQueues | None = None
+    unserved_queues: UnservedQueues | None = None
 
     @extend_schema(
         parameters=[LogStreamQuery, _LAST_SEQUENCE],
@@ -124,7 +124,7 @@ class JobRunLogStreamView(StreamView):
         seen = request.headers.get("Last-Event-ID", "")
         after = _sequence(seen) if seen else query["after"]
         feed = LogEvents(
-            job_run.pk, number=query.get("attempt"), after=after, served=self.served_queues
+            job_run.pk, number=query.get("attempt"), after=after, served=self.unserved_queues
         )
         return event_stream(request._request, feed)
 

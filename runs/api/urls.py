@@ -15,7 +15,7 @@ from products.path_names import NameConverter
 from runs.api.logs import BeltRunStreamView, JobRunLogStreamView, JobRunLogView
 from runs.api.products import ProductWithRunViewSet
 from runs.api.views import AttemptViewSet, StartBeltView, StartNamedBeltView
-from runs.queue_warnings import ServedQueues
+from runs.queue_warnings import UnservedQueues
 
 __all__ = ["VIEWSETS", "NameConverter", "log_paths", "urlpatterns"]
 
@@ -35,10 +35,10 @@ urlpatterns = [
 ]
 
 
-def log_paths(served_queues: ServedQueues) -> list[URLPattern]:
+def log_paths(unserved_queues: UnservedQueues) -> list[URLPattern]:
     """Return the paths of logs, which ask which queues are served."""
-    log = JobRunLogView.as_view(served_queues=served_queues)
-    stream = JobRunLogStreamView.as_view(served_queues=served_queues)
+    log = JobRunLogView.as_view(unserved_queues=unserved_queues)
+    stream = JobRunLogStreamView.as_view(unserved_queues=unserved_queues)
     return [
         path("job-runs/<uuid:pk>/log/", log, name="job-run-log"),
         path("job-runs/<uuid:pk>/log/stream/", stream, name="job-run-log-stream"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -28,7 +28,7 @@ from runs.api.serializers import (
 from runs.cancel import cancel_belt_run, cancel_job_run
 from runs.chains import chain_of
 from runs.models import Attempt, BeltRun, JobRun
-from runs.queue_warnings import ServedQueues, queue_warnings
+from runs.queue_warnings import nothing_known, queue_warnings
 from runs.rerun import rerun_belt_run
 from runs.start import start_belt_run
 
@@ -88,7 +88,7 @@ class BeltRunViewSet(ReadViewSet):
     filters = BeltRunFilters
     product_path = "belt__product"
     missing = "There is no belt run with this id that you may see."
-    served_queues: ClassVar[ServedQueues] = set
+    unserved_queues = staticmethod(nothing_known)
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the belt runs, for the detail with all that belongs to them."""
@@ -111,7 +111,7 @@ class BeltRunViewSet(ReadViewSet):
         context = dict(self.get_serializer_context()) | {
             "chain": chain_of(run, self.visible(BeltRun.objects.all())),
             "rounds": runs.filter(belt=run.belt, number=run.number).order_by("round"),
-            "warnings": queue_warnings(run.job_runs.all(), type(self).served_queues),
+            "warnings": queue_warnings(run.job_runs.all(), self.unserved_queues),
         }
         return Response(self.get_serializer_class()(run, context=context).data)
 
@@ -152,7 +152,7 @@ class JobRunViewSet(ReadViewSet):
     filters = JobRunFilters
     product_path = "belt_run__belt__product"
     missing = "There is no job run with this id that you may see."
-    served_queues: ClassVar[ServedQueues] = set
+    unserved_queues = staticmethod(nothing_known)
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the job runs, for the detail with all that belongs to them."""
@@ -171,7 +171,7 @@ class JobRunViewSet(ReadViewSet):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return a job run with its values, attempts and changes of state."""
         job_run = self.get_object()
-        warnings = queue_warnings([job_run], type(self).served_queues)
+        warnings = queue_warnings([job_run], self.unserved_queues)
         context = dict(self.get_serializer_context()) | {"warnings": warnings}
         return Response(self.get_serializer_class()(job_run, context=context).data)
 

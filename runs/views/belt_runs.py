@@ -12,7 +12,7 @@ from products.pages import Page, PageAction, found, may_operate
 from runs.cancel import cancel_belt_run
 from runs.chains import chain_of, state_of, whole_chain
 from runs.models import BeltRun, Consumption, Edge, JobRun, Output, Supplier
-from runs.queue_warnings import ServedQueues, queue_warnings
+from runs.queue_warnings import UnservedQueues, nothing_known, queue_warnings
 from runs.rerun import rerun_belt_run
 from runs.states import JobRunState
 
@@ -21,7 +21,7 @@ class BeltRunPage(Page):
     """A belt run: its jobs with their values, its downstream belts and its chain."""
 
     template_name = "runs/belt_run_detail.html"
-    served_queues: ServedQueues | None = None
+    unserved_queues: UnservedQueues | None = None
 
     def get_context_data(self, **path: Any) -> dict[str, Any]:
         """Return what the page shows."""
@@ -43,7 +43,7 @@ class BeltRunPage(Page):
         return super().get_context_data(
             run=run,
             jobs=jobs,
-            warnings=queue_warnings(jobs, self.served_queues or set),
+            warnings=queue_warnings(jobs, self.unserved_queues or nothing_known),
             upstream=run.upstream if run.upstream_id in seen else None,
             rerun_of=run.rerun_of,
             edges=_edges(run, seen),

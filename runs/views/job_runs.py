@@ -11,7 +11,7 @@ from runs.cancel import cancel_job_run
 from runs.log_display import LogDisplay, Piece
 from runs.logs import read_log
 from runs.models import Attempt, Consumption, JobRun, LogChunk
-from runs.queue_warnings import ServedQueues, queue_warning
+from runs.queue_warnings import UnservedQueues, queue_warning
 from runs.release import job_of
 from runs.sentences import instead_of_log
 
@@ -25,7 +25,7 @@ class JobRunPage(Page):
     """A job run: its state and reason, its values with their origin, and its log."""
 
     template_name = "runs/job_run_detail.html"
-    served_queues: ServedQueues | None = None
+    unserved_queues: UnservedQueues | None = None
 
     def get_context_data(self, **path: Any) -> dict[str, Any]:
         """Return what the page shows."""
@@ -41,7 +41,7 @@ class JobRunPage(Page):
         attempt = _chosen(attempts, self.request.GET.get("attempt", ""))
         start, is_cut = tail_of(attempt)
         product = job_run.belt_run.belt.product
-        warning = queue_warning(job_run, self.served_queues)
+        warning = queue_warning(job_run, self.unserved_queues)
         return super().get_context_data(
             job_run=job_run,
             attempts=attempts,

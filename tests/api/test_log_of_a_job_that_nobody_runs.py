@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from runners.querysets import served_queues
+from runners.unserved import unserved_queues
 from runs.feeds import LogEvents
 from runs.models import JobRun
 from tests import builders
@@ -61,7 +61,7 @@ def test_a_job_that_waits_for_a_moment_is_no_reason_for_a_warning(reader: Client
 
 def test_a_live_stream_says_it_when_it_becomes_true_and_when_it_ends() -> None:
     job_run = queued_for(20)
-    feed = LogEvents(job_run.pk, number=None, after=-1, served=served_queues)
+    feed = LogEvents(job_run.pk, number=None, after=-1, served=unserved_queues)
     [before] = states_in(feed.look().data)
     assert (before["warning"], before["instead_of_log"]) == ("", "Waits for a runner.")
     assert feed.look().data == b""
@@ -83,5 +83,7 @@ def test_the_log_of_an_attempt_is_the_jobs_own(reader: Client) -> None:
     attempt = builders.an_attempt(job_run, "failed")
     builders.a_log(attempt, "what the job wrote\n")
     assert told_by(reader, "job-run-log", job_run) == "what the job wrote\n"
-    [state] = states_in(LogEvents(job_run.pk, number=1, after=-1, served=served_queues).look().data)
+    [state] = states_in(
+        LogEvents(job_run.pk, number=1, after=-1, served=unserved_queues).look().data
+    )
     assert (state["warning"], state["instead_of_log"]) == (WARNING, None)

@@ -154,7 +154,7 @@ def test_a_started_belt_is_named_with_its_page() -> None:
     said = run_belt("gem.build", "-i", "FLAVOUR=mint=x", "-i", "EMPTY=")
     run = BeltRun.objects.get()
     assert said.startswith(f"gem.build #1 was started: http://127.0.0.1:8000/belt-runs/{run.id}/")
-    assert "No runner serves queue default, so jobs wait." in said
+    assert "Jobs wait. No runner serves queue default. Start one with: manage.py runner" in said
     assert "manage.py runner --queues default" in said
     assert run.parameters == {"FLAVOUR": "mint=x", "EMPTY": ""}
     assert "(run_belt)" in run.cause
@@ -166,7 +166,7 @@ def test_a_started_belt_is_named_with_its_page() -> None:
 def test_unserved_queue_is_named_beside_other_runners() -> None:
     publish_text(FILE.replace("name: compile", "name: compile\n            queue: gpu"))
     builders.a_runner()
-    assert "No runner serves queue gpu, so jobs wait." in run_belt("gem.build")
+    assert "Jobs wait. No runner serves queue gpu." in run_belt("gem.build")
 
 
 @pytest.mark.processes

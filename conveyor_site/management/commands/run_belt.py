@@ -22,7 +22,7 @@ from products.configuration import public_url
 from products.errors import ConveyorError
 from products.storable import unstorable
 from runners.hints import publish_hints
-from runners.querysets import served_queues
+from runners.unserved import unserved_queues
 from runs.models import BeltRun, JobRun
 from runs.start import start_belt_run
 
@@ -33,7 +33,6 @@ _NO_QUEUE = (
     "The queue accepts no message ({error}). Jobs start up to {poll:g} seconds later, when runners "
     "poll for them."
 )
-_UNSERVED = "No runner serves queue {}, so jobs wait. Start one: manage.py runner --queues {}"
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
 
 
@@ -88,9 +87,8 @@ class Command(BaseCommand):
         """Print the run, to its end if it is followed; return the exit code."""
         try:
             self._say(f"{run} was started: {_address(run)}")
-            unserved = [each for each in _queues(run) if each not in served_queues()]
-            if unserved:
-                self._say(_UNSERVED.format(", ".join(unserved), ",".join(unserved)))
+            for sentence in _unserved(run):
+                self._say(f"Jobs wait. {sentence}")
             return self._follow(run, chain=chain) if follows else 0
         except KeyboardInterrupt:
             self._say(f"\nFollowing ended. {run} continues. To cancel it, open {_address(run)}")
@@ -153,9 +151,10 @@ def belt_named(text: str) -> Belt:
     return belt
 
 
-def _queues(run: BeltRun) -> list[str]:
-    queues = JobRun.objects.filter(belt_run=run).order_by("queue").values_list("queue", flat=True)
-    return list(queues.distinct())
+def _unserved(run: BeltRun) -> list[str]:
+    """Return a sentence for each queue of the run that no runner serves."""
+    wanted = JobRun.objects.filter(belt_run=run).order_by("queue").values_list("queue", "protocol")
+    return sorted(set(unserved_queues(set(wanted)).values()))
 
 
 def _address(run: BeltRun) -> str:
