@@ -86,7 +86,9 @@ def judge_interruption(end: StageEnd, timing_s: float) -> Verdict | None:
             "so the job was ended."
         ),
         "zygote-lost": "The process that guards the runner's jobs died, so the job was killed.",
-        "supervisor-lost": "The process that guards the job died, so the job was killed.",
+        "supervisor-lost": (
+            "The process that guards the job ended or did not answer, so the job was killed."
+        ),
     }
     if end.reason in lost:
         return Verdict("errored", "runner-lost", lost[end.reason])
@@ -168,9 +170,10 @@ def _post_run_how(end: StageEnd, assignment: JobAssignment) -> str:
 
 def explanation(end: StageEnd) -> str:
     """Return the rest of a sentence that ends with an exit status: what it means, if known."""
-    if end.reason != "exited" or end.code not in _MEANINGS:
+    status = end.code if end.signal is None else 128 + end.signal
+    if end.reason != "exited" or status not in _MEANINGS:
         return "."
-    return f": {_MEANINGS[end.code]}"
+    return f": {_MEANINGS[status]}"
 
 
 def _how(end: StageEnd) -> str:

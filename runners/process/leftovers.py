@@ -60,7 +60,7 @@ def sweep_user(work_dir: Path, uid: int) -> None:
                 continue
             # Its runner, or another that starts, may be about to remove it.
             if time.monotonic() > deadline:
-                raise InUseError(f"it is the runner {folder.name}'s, which lives")
+                raise InUseError(f"a living runner uses {folder}")
             time.sleep(_LOOK_EVERY_S)
 
 

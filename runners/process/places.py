@@ -5,6 +5,8 @@ Which users its slots' jobs run as: ``users.py``.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
 import time
@@ -17,11 +19,12 @@ from products.disk_trouble import is_denied, name_of_user, require_access, state
 from runners.errors import NoPlaceError
 from runners.executor import workspace
 from runners.process.leftovers import sweep_dead_runners
-from runners.process.locks import LOCKS, is_being_swept, locked, name_lock
+from runners.process.locks import LOCKS, held_if_dead, is_being_swept, locked, name_lock
 
 # Starts that did not get as far as their registration, of which a lock file tells; it then still
 # fits into one block of a disk.
 _MOST_STARTS = 100
+_SHORT_NAME = 5
 _MOST_BYTES = 4096
 _DYING_S = 2.0
 _LOOK_EVERY_S = 0.05
@@ -71,17 +74,40 @@ def _trouble(work_dir: Path, error: OSError) -> tuple[str, str]:
     )
 
 
+def place_of(name: str) -> str:
+    """Return the name of a runner's folder: short, because paths of sockets have 107 bytes at most.
+
+    HOME and TMPDIR of jobs lie below it. Programs put sockets there: multiprocessing needs 32 bytes
+    for one, ssh-agent 31 and gpg-agent 27.
+    """
+    if len(name) <= _SHORT_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:_SHORT_NAME]
+
+
 def own_place(work_dir: Path, name: str) -> Path:
     """Return the folder of a runner that has taken its name, with nothing of dead attempts in it.
 
     Those of dead runners beside it are removed too. Raises NoPlaceError if it cannot be had.
     """
-    own = work_dir / name
+    own = work_dir / place_of(name)
     with _told(work_dir):
+        _take_over_long_name(work_dir, name)
         own.mkdir(mode=0o700, exist_ok=True)
         workspace.sweep(own)
     sweep_dead_runners(work_dir)
     return own
+
+
+def _take_over_long_name(work_dir: Path, name: str) -> None:
+    """Rename the folder that earlier versions gave the runner, with its mirrors."""
+    own, before = work_dir / place_of(name), work_dir / name
+    if own == before or own.exists() or not before.is_dir():
+        return
+    with held_if_dead(work_dir, name) as is_dead:
+        if is_dead is not False:
+            before.rename(own)
 
 
 def take_name(work_dir: Path, name: str, boot_id: UUID) -> tuple[UUID, ...]:
@@ -92,7 +118,7 @@ def take_name(work_dir: Path, name: str, boot_id: UUID) -> tuple[UUID, ...]:
     Raises NoPlaceError if a runner of that name is alive on this machine; one that was killed a
     moment ago is given a moment to be gone.
     """
-    descriptor = name_lock(work_dir, name)
+    descriptor = name_lock(work_dir, place_of(name))
     deadline = time.monotonic() + _DYING_S
     while not locked(descriptor):
         if time.monotonic() > deadline and not is_being_swept(work_dir):
@@ -105,13 +131,14 @@ def take_name(work_dir: Path, name: str, boot_id: UUID) -> tuple[UUID, ...]:
     previous = _starts(os.pread(descriptor, _MOST_BYTES, 0))
     # Those in the middle are the least likely to have registered.
     kept = (*previous[:1], *previous[1:][-_MOST_STARTS:], boot_id)
-    _write_starts(descriptor, kept)
+    with _told(work_dir):
+        _write_starts(descriptor, kept)
     return previous
 
 
 def name_registered(work_dir: Path, name: str, boot_id: UUID) -> None:
     """Note that the start which holds the name has registered: those before it do not matter."""
-    descriptor = name_lock(work_dir, name)
+    descriptor = name_lock(work_dir, place_of(name))
     try:
         _write_starts(descriptor, (boot_id,))
     finally:
@@ -132,12 +159,12 @@ def remove_place(work_dir: Path, name: str) -> bool:
     """
     if not (work_dir / LOCKS).is_dir():
         return True
-    descriptor = name_lock(work_dir, name)
+    descriptor = name_lock(work_dir, place_of(name))
     try:
         if not locked(descriptor):
             return False
-        shutil.rmtree(work_dir / name, ignore_errors=True)
-        (work_dir / LOCKS / f"name-{name}").unlink(missing_ok=True)
+        shutil.rmtree(work_dir / place_of(name), ignore_errors=True)
+        (work_dir / LOCKS / f"name-{place_of(name)}").unlink(missing_ok=True)
     finally:
         os.close(descriptor)
     return True

@@ -13,6 +13,7 @@ import pytest
 from runners.executor.removal import remove_tree
 from runners.executor.workspace import WorkDirError, Workspace, prepare_work_dir, sweep
 from runners.executor.zygote import ZygoteProcess
+from runners.process.places import own_place
 from tests.runners.executor.attempts import Lab, isolation_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -259,3 +260,12 @@ def test_sandbox_paths_are_short_enough_for_sockets(
     result = lab.run(f"python3 - <<'END'\n{SOCKETS}END\necho $TMPDIR")
     assert (result.outcome, lab.reporter.text("stdout")) == ("succeeded", "{'a': 1}\n/tmp\n")
     assert list(named.iterdir()) == []
+
+
+def test_runner_with_a_long_name_gives_jobs_short_paths(lab_of_each_level: Lab) -> None:
+    lab = lab_of_each_level
+    lab.work_dir = own_place(lab.work_dir, "a-runner-with-a-very-long-name-03.build.example.org")
+    prepare_work_dir(lab.work_dir, other_users=os.geteuid() == 0)
+    sockets = SOCKETS.replace("-and-a-long-name", "")
+    result = lab.run(f"python3 - <<'END'\n{sockets}END")
+    assert (result.outcome, lab.reporter.text("stdout")) == ("succeeded", "{'a': 1}\n")

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from runners.errors import NoPlaceError
-from runners.process.places import own_place, prepare_places, take_name
+from runners.process.places import own_place, place_of, prepare_places, take_name
 from runners.process.users import choose_slots
 from tests.own_database import REPOSITORY
 from tests.runners.process.living import LivingRunner, Site
@@ -93,7 +93,7 @@ class Holder:
 
 def left_by(work_dir: Path, name: str, uid: int | None) -> Path:
     """Make what a killed runner leaves of an attempt, and return a file in it."""
-    attempt = work_dir / name / str(uuid4())
+    attempt = work_dir / place_of(name) / str(uuid4())
     (attempt / "job").mkdir(parents=True)
     secret = attempt / "job" / "secret-key"
     secret.write_text("secret")

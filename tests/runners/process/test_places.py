@@ -10,7 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from runners.errors import NoPlaceError
-from runners.process.places import name_registered, prepare_places, remove_place, take_name
+from runners.process.locks import locked, name_lock
+from runners.process.places import (
+    name_registered,
+    own_place,
+    place_of,
+    prepare_places,
+    remove_place,
+    take_name,
+)
 from runners.process.users import JOB_UIDS, choose_slots
 from tests.own_database import REPOSITORY
 from tests.waiting import until
@@ -146,3 +154,23 @@ def test_a_work_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None
         NoPlaceError, match=r"a file is in the place of it .* set CONVEYOR_WORK_DIR"
     ):
         prepare_places(tmp_path / "file" / "work")
+
+
+def test_folder_of_a_long_name_is_kept_under_its_short_name(work_dir: Path) -> None:
+    name = "build-runner-03.example.org"
+    mirror = work_dir / name / ".mirrors" / "one"
+    mirror.mkdir(parents=True)
+    own = own_place(work_dir, name)
+    assert own == work_dir / place_of(name)
+    assert (own / ".mirrors" / "one").is_dir()
+    assert not (work_dir / name).exists()
+
+
+def test_folder_of_a_living_runner_keeps_its_long_name(work_dir: Path) -> None:
+    name = "build-runner-03.example.org"
+    (work_dir / name).mkdir()
+    descriptor = name_lock(work_dir, name)
+    assert locked(descriptor)
+    own_place(work_dir, name)
+    assert (work_dir / name).is_dir()
+    os.close(descriptor)

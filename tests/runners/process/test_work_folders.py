@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from belts.spec.shapes import OutputSpec
+from runners.errors import NoPlaceError
 from runners.models import Runner
+from runners.process.places import prepare_places, take_name
 from runners.querysets import served_queues
 from tests.runners.process.living import Site
 from tests.waiting import until
@@ -82,3 +86,13 @@ def test_runner_whose_work_folder_is_gone_ends(site: Site) -> None:
     assert runner.wait() == 1
     assert f"The work folder {site.work_dir}" in runner.said
     assert "was removed while the runner worked" in runner.said
+
+
+def test_start_on_a_full_disk_is_refused_with_a_sentence(small_disk: Path) -> None:
+    prepare_places(small_disk)
+    with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    with pytest.raises(NoPlaceError, match="cannot be used: the disk is full") as refused:
+        take_name(small_disk, "late", uuid4())
+    assert "set CONVEYOR_WORK_DIR" in str(refused.value)
