@@ -149,10 +149,10 @@ def test_an_import_of_another_branch_looks_at_the_shown_file_again(
 
 
 def test_a_product_of_the_admin_has_no_problems_of_a_file(boss: Client, product: Product) -> None:
-    assert "Its belt file" in boss.get(product.get_absolute_url()).content.decode()
+    assert "The belt file" in boss.get(product.get_absolute_url()).content.decode()
     detach(product)
 
     page = boss.get(product.get_absolute_url()).content.decode()
-    assert "Its belt file" not in page
+    assert "The belt file" not in page
     row = boss.get(reverse("admin:products_product_change", args=[product.pk])).content.decode()
     assert "not in use, the admin manages the product" in row

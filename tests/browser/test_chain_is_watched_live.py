@@ -103,7 +103,7 @@ def the_chain_goes_on_to_its_end(ada: Visitor, version: str) -> None:
     expect(shown).to_contain_text(f"web-service.release.package.VERSION = {version}")
     expect(page.locator(".tree .state")).to_have_text(["succeeded"] * 3)
     assert ada.is_marked()
-    page.get_by_role("link", name=re.compile("^Up to image.build-image #1")).click()
+    page.get_by_role("link", name=re.compile("^Upstream: image.build-image #1")).click()
     expect(page.get_by_role("heading", name="#1")).to_be_visible()
 
 
