@@ -160,6 +160,8 @@ class Reader(WordReader):
         hint = dict(kind.elsewhere).get(key.text)
         if hint is None and not path and not near and looks_like_a_job(value):
             hint = JOBS
+        if "\xa0" in key.text:
+            hint = "Replace the no-break space (U+00A0) in the key with an ordinary space."
         if hint is None:
             hint = for_unknown_key(key.text, names, noun=kind.noun)
         message = f"{_capital(kind.noun)} has no key {quoted(key.text)}."

@@ -23,6 +23,8 @@ _CHECK = "Check the indentation, the quotes and the brackets of this line and th
 _BLOCK_HEADER = re.compile(r"(?:^|[:-])\s+[|>][-+0-9]*\s*(?:#.*)?$|^\s*[|>][-+0-9]*\s*$")
 _NO_SPACE = re.compile(r"\s*(?:- +)*([A-Za-z][\w-]*):(?=\S)(.*)")
 _FIRST_KEY = re.compile(r"\s*(?:- +)*([^\s].*?)\s*:(?:\s|$)")
+# A no-break space among the blanks of the indentation, or after a key or a dash.
+_NO_BREAK = re.compile(r"[ -]*(?:[\w-]+:[ ]*)?\xa0")
 _COLON = re.compile(r":(?=\s|$)")
 _CLOSERS = {"[": "]", "{": "}"}
 _LINES_SEARCHED = 2_000
@@ -84,6 +86,22 @@ class _Failure:
     def explained(self, index: int, message: str, hint: str) -> Explained:
         return Explained(self.places.mark(index), message, hint)
 
+    def no_break_space(self) -> Explained | None:
+        """Explain a no-break space among the blanks of this line or the one above, if any."""
+        first = self.places.mark(self.at).line
+        above = self.lines_above(self.at)[:1]
+        for number in range(first, max(0, first - 1 - _LINES_SEARCHED), -1):
+            line = self.lines[number - 1] if number <= len(self.lines) else ""
+            if found := _NO_BREAK.match(line):
+                mark = Mark(number, found.end())
+                message = (
+                    "The line has a no-break space (U+00A0) where YAML needs an ordinary space."
+                )
+                return Explained(mark, message, "Replace it with an ordinary space.")
+            if [line] == above:
+                break
+        return None
+
     def line(self, index: int) -> str:
         number = self.places.mark(index).line
         return self.lines[number - 1] if number <= len(self.lines) else ""
@@ -140,6 +158,8 @@ def explain(error: yaml.MarkedYAMLError, text: str, progress: Progress) -> Expla
     if "<document start>" in about and text.startswith("%"):
         failure.start = 0
         return _directive(failure)
+    if found := failure.no_break_space():
+        return found
     for pattern, rule in _RULES:
         if re.search(pattern, about, re.DOTALL):
             return rule(failure)
@@ -153,12 +173,6 @@ def _no_colon(failure: _Failure) -> Explained:
     index = failure.start
     line = failure.line(index).strip()
     first = failure.first_of_line(index)
-    if "\xa0" in failure.line(index):
-        return failure.explained(
-            failure.text.index("\xa0", first),
-            "The line has a no-break space (U+00A0) where YAML needs an ordinary space.",
-            "Replace it with an ordinary space.",
-        )
     if header := failure.block_header(index):
         return _not_indented(failure, index, header)
     if match := _NO_SPACE.match(line):
@@ -251,7 +265,8 @@ def _goes_on(failure: _Failure, index: int, closed: str) -> Explained:
         )
         return failure.explained(begin, message, f"Write {quote} where the text ends.")
     what = "quote" if closed in "\"'" else "bracket"
-    return failure.explained(index, f"The line goes on after the closing {what}.", QUOTE_IT)
+    hint = "Within single quotes, write '' for a quote." if closed == "'" else QUOTE_IT
+    return failure.explained(index, f"The line continues after the closing {what}.", hint)
 
 
 def _open_quote(failure: _Failure) -> Explained:

@@ -76,7 +76,7 @@ def collect(
     if too_many := _total_problem(values, limits):
         problems.append(too_many)
     if lost:
-        problems.insert(0, _not_stored(lost, workspace.shortage()))
+        problems.insert(0, _not_stored(lost, workspace.shortage() or workspace.damage()))
     return Collected(values, _together(problems), tuple(notes), lost=bool(lost))
 
 
@@ -138,7 +138,7 @@ def _first(output: OutputWord, raw: bytes, notes: list[str]) -> bytes:
     name = output.name
     notes.append(
         f"{name} is an array; only its first element is handed on. "
-        f'Write {name}="${{{name}[*]}}" to hand on all of them'
+        f'To hand on all of them, declare {name}_TEXT and write {name}_TEXT="${{{name}[*]}}"'
     )
     return raw.removesuffix(FIRST_OF_ARRAY)
 

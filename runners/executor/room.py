@@ -18,7 +18,12 @@ _GONE = "the work folder was removed while the job ran"
 #: What the job itself did to the folders that the runner made for it.
 REMOVED = "the folders of the job were removed while it ran"
 LEAVE_ALONE = "Leave the folders above the workspace as they are."
-_WAYS_OUT = {_GONE: "Keep others from removing it.", REMOVED: LEAVE_ALONE}
+CLOSED = "the folders of the job were closed by a chmod while it ran"
+MISSING = "files that the runner had written for the job were removed"
+_WAYS_OUT = {
+    _GONE: "Keep others from removing it.",
+    **dict.fromkeys((REMOVED, CLOSED, MISSING), LEAVE_ALONE),
+}
 _OF_ERRORS = {errno.ENOSPC: _NO_SPACE, errno.EDQUOT: _NO_QUOTA}
 # A disk with less than this counts as full: what a job could not write may have been larger.
 _LEAST_BYTES = 64 * 1024

@@ -41,7 +41,7 @@ __conveyor_capture() {{
   if [ -z "${{__conveyor_captured-}}" ]; then
     __conveyor_captured=1
     umask 077
-    . {capture}
+    if [ -r {capture} ]; then . {capture}; else (exit {not_stored}); fi
     if [ $? = {not_stored} ] && [ "$__conveyor_status" = 0 ]; then
       exit {not_stored}
     fi

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from runners.executor.accounts import remove_dead
 from runners.executor.removal import remove_tree, take_over
-from runners.executor.room import REMOVED, shortage
+from runners.executor.room import CLOSED, MISSING, REMOVED, shortage
 from runners.executor.traces import entries_of
 from runners.supervisor.processes import sweep as sweep_processes
 from runners.supervisor.wire import write_all
@@ -153,9 +153,9 @@ class Workspace:
             if not facts.st_nlink:
                 return REMOVED
             if facts.st_mode & 0o700 != 0o700:
-                return "the folders of the job were closed by a chmod while it ran"
+                return CLOSED
         missing = [name for name in self._known if not os.access(name, os.F_OK, dir_fd=self._ours)]
-        return "files that the runner had written for the job were removed" if missing else ""
+        return MISSING if missing else ""
 
     def read(self, name: str, *, limit_bytes: int, end: bytes = b"") -> bytes | None:
         """Return what the job wrote into a file of ``job``, or None when there is none.

@@ -32,7 +32,7 @@ from runners.process.messages import (
     Retire,
 )
 from runners.process.places import name_registered
-from runners.process.plan import RunnerPlan
+from runners.process.plan import ZYGOTE_FOLDER, RunnerPlan
 from runners.process.signals import Signals
 from runners.process.slot import SlotFacts, run_slot
 from runners.process.switchboard import (
@@ -53,8 +53,6 @@ REFUSED = 1
 KILLED_JOBS = 3
 
 ZYGOTE = "zygote"
-#: Below the work folder; no attempt has a name that begins with a dot.
-ZYGOTE_FOLDER = ".zygote"
 
 _LEAVE_S = 5.0
 

@@ -11,6 +11,9 @@ from uuid import UUID
 from runners.executor.room import lack_of
 from runners.executor.shapes import Isolation
 
+#: Below the work folder; no attempt has a name that begins with a dot.
+ZYGOTE_FOLDER = ".zygote"
+
 
 @dataclass(frozen=True, slots=True)
 class SlotPlace:
@@ -50,8 +53,9 @@ class RunnerPlan:
     def lack_of_room(self) -> str:
         """Return what the work folder lacks for another job, or "".
 
-        Raises FileNotFoundError when it is gone.
+        Raises FileNotFoundError when it, or the socket's folder of the zygote in it, is gone.
         """
+        (self.work_dir / ZYGOTE_FOLDER).stat()
         return lack_of(self.work_dir, least_bytes=self.least_bytes, least_files=self.least_files)
 
     def isolation_of(self, place: SlotPlace) -> Isolation:

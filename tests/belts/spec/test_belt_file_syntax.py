@@ -54,6 +54,18 @@ BROKEN: dict[str, tuple[str, tuple[int, int], str, str]] = {
         job("commands:make test", "timeout: 5m"), (6, 9),
         'A space is missing after the colon in "commands:make test".',
         "Write: commands: make test"),
+    "no-break space after a name": (
+        "product: p\nbelts:\n  - name:\u00a0b\n    jobs:\n      - name: j\n        commands: x\n",
+        (3, 10), "The line has a no-break space (U+00A0) where YAML needs an ordinary space.",
+        "Replace it with an ordinary space."),
+    "no-break space in the indentation": (
+        "product: p\nbelts:\n\u00a0 - name: b\n    jobs:\n      - name: j\n        commands: x\n",
+        (3, 1), "The line has a no-break space (U+00A0) where YAML needs an ordinary space.",
+        "Replace it with an ordinary space."),
+    "quote within single quotes": (
+        "product: p\ndescription: 'it's x'\n", (2, 18),
+        "The line continues after the closing quote.",
+        "Within single quotes, write '' for a quote."),
     "no-break space": (
         job("commands:\u00a0echo hi"), (6, 18),
         "The line has a no-break space (U+00A0) where YAML needs an ordinary space.",
@@ -127,9 +139,9 @@ BROKEN: dict[str, tuple[str, tuple[int, int], str, str]] = {
         "%x\nproduct: p\n", (1, 1), 'A line may not begin with "%": YAML reads it as a directive.',
         "Take the line away, or indent it if it belongs to the text above."),
     "command after a quote": (
-        command('"a" && b'), (7, 17), "The line goes on after the closing quote.", QUOTE),
+        command('"a" && b'), (7, 17), "The line continues after the closing quote.", QUOTE),
     "command after a bracket": (
-        command("[ -f x ] && y"), (7, 22), "The line goes on after the closing bracket.", QUOTE),
+        command("[ -f x ] && y"), (7, 22), "The line continues after the closing bracket.", QUOTE),
     "output redirected": (
         command("> out"), (7, 13),
         'After ">" the line must end; the text stands on the lines below.', QUOTE),

@@ -267,7 +267,7 @@ def test_array_output_has_note_and_first_element(lab: Lab, options: str) -> None
     result = lab.run(f"{options}FILES=(a 'b c'); ONE=(one)", outputs=outputs)
     assert result.outputs == {"FILES": "a", "WORD": "a", "ONE": "one"}
     control = lab.reporter.text("control")
-    assert "Note: FILES is an array; only its first element is handed on. Write" in control
+    assert "Note: FILES is an array; only its first element is handed on. To hand" in control
     assert 'FILES="${FILES[*]}"' in control
     assert "ONE" not in control
 
@@ -299,9 +299,10 @@ DAMAGE = {
 }
 
 
+@pytest.mark.parametrize("shell", ["bash", "sh"])
 @pytest.mark.parametrize("script", DAMAGE)
-def test_lost_folders_are_named_as_cause(lab: Lab, script: str) -> None:
-    result = lab.run(f"X=1; {script}", outputs=(X,))
+def test_lost_folders_are_named_as_cause(lab: Lab, script: str, shell: str) -> None:
+    result = lab.run(f"X=1; {script}", outputs=(X,), language=shell)
     assert (result.outcome, result.reason) == ("failed", "output-missing")
     assert DAMAGE[script] in result.message
     assert "is not set" not in result.message

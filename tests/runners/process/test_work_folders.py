@@ -88,6 +88,15 @@ def test_runner_whose_work_folder_is_gone_ends(site: Site) -> None:
     assert "was removed while the runner worked" in runner.said
 
 
+def test_runner_whose_work_folder_was_emptied_ends(site: Site) -> None:
+    runner = site.runner()
+    for folder in site.work_dir.iterdir():
+        for entry in folder.glob(".zygote"):
+            shutil.rmtree(entry)
+    assert runner.wait() == 1
+    assert "was removed while the runner worked" in runner.said
+
+
 def test_start_on_a_full_disk_is_refused_with_a_sentence(small_disk: Path) -> None:
     prepare_places(small_disk)
     with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as file:
