@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 
+from belts.spec.keys import NOT_RECEIVED
 from products.identifiers import uuid7
 from products.models import Product
 from products.names import NAME_MAX
@@ -53,3 +54,11 @@ class Trigger(models.Model):
 
     def __str__(self) -> str:
         return f"{self.product}: {self.kind} starts {', '.join(self.belts)}"
+
+    @property
+    def not_received(self) -> list[str]:
+        """The types of events of this trigger that no source reports yet."""
+        types = self.details.get("type", []) if isinstance(self.details, dict) else []
+        return [
+            each for each in NOT_RECEIVED if each in (types if isinstance(types, list) else [types])
+        ]

@@ -28,6 +28,7 @@ _NO_BREAK = re.compile(r"[ -]*(?:[\w-]+:[ ]*)?\xa0")
 _COLON = re.compile(r":(?=\s|$)")
 _CLOSERS = {"[": "]", "{": "}"}
 _LINES_SEARCHED = 2_000
+_NO_COLUMN = 1_000_000
 
 _READ_AS = {
     "*": "reads it as an alias",
@@ -135,13 +136,14 @@ class _Failure:
         is_entry = self.line(index).lstrip().startswith("- ")
         keys: set[int] = set()
         entries: set[int] = set()
-        nearest: int | None = None
+        # Whose column the next line must be left of, or at if only an entry stands there.
+        nearest, is_above_entry = _NO_COLUMN, False
         for line in self.lines_above(index):
             indent, contents = _indent(line), line.strip()
-            if nearest is not None and indent >= nearest:
-                continue
-            nearest = indent
             inner = indent + len(contents) - len(contents.lstrip("- "))
+            if indent > nearest or (indent == nearest and not (is_above_entry and inner == indent)):
+                continue
+            nearest, is_above_entry = indent, inner > indent
             keys.add(inner + 1)
             entries |= {indent + 1} if inner > indent else set()
         return sorted(entries if is_entry and entries else keys)

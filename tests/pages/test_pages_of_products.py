@@ -12,7 +12,7 @@ from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from belts.commit_files import store_commit_file
-from belts.models import CommitFile
+from belts.models import CommitFile, Trigger
 from belts.spec import parse_belt_text
 from products.models import Configuration, Product
 from products.polling import poll_source
@@ -77,6 +77,14 @@ def text_of(page: bytes) -> str:
     """Return the words of the section of triggers."""
     section = page.decode().partition("<h2>Triggers</h2>")[2].partition("</section>")[0]
     return " ".join(strip_tags(section).split())
+
+
+@pytest.mark.parametrize("types", ["pull-request", ["push", "pull-request"]])
+def test_trigger_of_events_that_never_come_is_marked(types: str | list[str]) -> None:
+    web = builders.a_product("web")
+    Trigger.objects.create(product=web, kind="scm-event", details={"type": types}, belts=["b"])
+    page = boss().get(web.get_absolute_url()).content
+    assert "Conveyor does not receive pull-request events yet." in text_of(page)
 
 
 def test_downstreams_of_other_belts_are_listed_with_triggers() -> None:

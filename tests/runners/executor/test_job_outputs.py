@@ -268,7 +268,7 @@ def test_array_output_has_note_and_first_element(lab: Lab, options: str) -> None
     assert result.outputs == {"FILES": "a", "WORD": "a", "ONE": "one"}
     control = lab.reporter.text("control")
     assert "Note: FILES is an array; only its first element is handed on. To hand" in control
-    assert 'FILES="${FILES[*]}"' in control
+    assert 'FILES_TEXT="${FILES[*]}"' in control
     assert "ONE" not in control
 
 
