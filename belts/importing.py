@@ -18,7 +18,7 @@ from belts.models import CommitFile, Definition
 from belts.neighbours import renew_source_warnings, renew_warnings
 from belts.ownership import take_over
 from belts.reading import ReadFile, read_source
-from belts.repository import choose_repository, other_triggers, source_warnings
+from belts.repository import choose_repository, not_pushed, other_triggers, source_warnings
 from belts.spec.isolated import parse_isolated
 from belts.spec.names import quoted
 from belts.spec.problems import Problem, in_order
@@ -184,6 +184,9 @@ def _store(outcome: ImportOutcome, options: ImportOptions) -> None:
                 transaction.set_rollback(True)
     except ConveyorError as error:
         outcome.error = error
+        return
+    if outcome.read and outcome.read.origin and not outcome.read.is_pushed and not options.check:
+        outcome.checked_problems = [*outcome.checked_problems, not_pushed()]
 
 
 def _stored(outcome: ImportOutcome, options: ImportOptions) -> Changes:

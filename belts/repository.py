@@ -76,6 +76,16 @@ def _unusable(url: str, error: SourceUrlError) -> Problem:
     )
 
 
+def not_pushed() -> Problem:
+    """Return the warning for the file of a checkout that its repository does not have yet."""
+    return Problem(
+        "file.not-pushed",
+        "warning",
+        "The repository of this checkout does not have this file yet.",
+        "Commit and push it: runs read the file of their commit.",
+    )
+
+
 def other_triggers(file: BeltFile, repository: str) -> list[Problem]:
     """Return the warnings for triggers that answer another repository, and so never fire."""
     return triggers_of_others(file, repository, same_repository=same_repository)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -13,8 +13,10 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.core.validators import EMPTY_VALUES
 from django.db import DataError, IntegrityError
-from django.db.models import BinaryField, ForeignKey, ManyToManyField, Model, QuerySet
+from django.db.models import BinaryField, ForeignKey, JSONField, ManyToManyField, Model, QuerySet
+from django.forms import JSONField as JSONFormField
 from django.forms import ModelChoiceField, ModelMultipleChoiceField
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
@@ -80,8 +82,28 @@ class _KeyChoices(ModelMultipleChoiceField):  # type: ignore[type-arg]  # no gen
         return super().clean(value)
 
 
+class NestedJSONField(JSONFormField):
+    """A field of JSON that refuses what is nested too deeply for Python to read."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the value; raises ValidationError."""
+        try:
+            return super().to_python(value)
+        except RecursionError as error:
+            raise ValidationError("The value is nested too deeply.", code="invalid") from error
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what the form shows again."""
+        try:
+            return super().bound_data(data, initial)
+        except RecursionError:
+            return InvalidJSONInput(data)
+
+
 class CheckedChoices(admin.options.BaseModelAdmin[Any]):
     """Forms whose choices of rows take any value and refuse what is none."""
+
+    formfield_overrides: ClassVar[dict[Any, Any]] = {JSONField: {"form_class": NestedJSONField}}
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any

@@ -13,7 +13,10 @@ _SERVER = (
     "its server runs. Run manage.py migrate to prepare a new database."
 )
 _FILE = "The database {path} cannot be used: {state}. {way_out}."
-_PREPARE = "Prepare it with: manage.py migrate"
+_PREPARE = (
+    "If the site has another data folder, set CONVEYOR_DATA_DIR to it. Prepare a new database "
+    "with: manage.py migrate"
+)
 _ACCESS = "Check that its folder exists, and that this user may write to both"
 _DAMAGED = "Restore a backup, or move it to another folder and run manage.py migrate for a new one"
 #: By the beginning of SQLite's name of the error (https://www.sqlite.org/rescode.html).

@@ -27,6 +27,7 @@ CODES: dict[str, str] = {
     "value.empty": "A value or list is empty but must not be.",
     "value.duplicate": "A list has the same entry twice.",
     "value.bad-duration": "A duration is out of range.",
+    "file.not-pushed": "The file of a checkout is not in its repository yet.",
     "name.duplicate": "Two belts, two jobs of a belt or two outputs of a job have the same name.",
     "name.reserved": "A name or variable is reserved for Conveyor.",
     "product.no-source": "The product has no repository.",

@@ -90,5 +90,5 @@ def no_source(file: BeltFile) -> Problem:
     ]
     message = " ".join(filter(None, ("The product", file.product, "has no repository")))
     message += f"; {', '.join(wanting[:5])} will end errored (no-source)." if wanting else "."
-    hint = "Name it under source: or import from its URL, a checkout with a remote or --source URL."
+    hint = "Write its URL under source:, or import the URL, such as file:///srv/p.git."
     return Problem("product.no-source", "warning", message, hint, path="source")

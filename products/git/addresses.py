@@ -16,13 +16,19 @@ from products.git.urls import GitUrl, is_this_machine
 #: Variables that git's HTTP library reads; an operator's proxy and certificates are honoured.
 PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY")
 # The metadata services of clouds that are not link-local.
-_METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
+_METADATA = frozenset(
+    {"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"}
+)
 
 # Networks of IPv6 whose last 32 bits are an IPv4 address.
 _CARRYING = tuple(
     ipaddress.IPv6Network(text)
-    for text in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+    for text in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
+
+# Bits 32 to 63 of an ISATAP address, without the bit of global uniqueness.
+_ISATAP = 0x00005EFE
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -69,14 +75,15 @@ def _is_refused(address: _Address, *, here: bool) -> bool:
         or plain.is_multicast
         or plain.is_unspecified
         or str(plain) in _METADATA
-        or (plain.version == 4 and plain.is_reserved)
+        or (plain.version == 4 and (plain.is_reserved or plain in _THIS_NETWORK))
     )
 
 
 def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """Return the IPv4 address to which packets for an IPv6 address may go in the end, if any.
 
-    References: RFC 3056 (6to4), 4291 (2.5.5), 4380 (Teredo), 6052 and 8215 (NAT64).
+    References: RFC 2765 (translated), 3056 (6to4), 4291 (2.5.5), 4380 (Teredo), 5214 (ISATAP),
+    6052 and 8215 (NAT64).
     """
     if address.sixtofour is not None:
         return address.sixtofour
@@ -85,6 +92,7 @@ def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     # The unspecified address and the loopback one are of IPv6 itself.
     if address.is_unspecified or address.is_loopback:
         return None
-    if any(address in network for network in _CARRYING):
+    is_isatap = int(address) >> 32 & 0xFDFFFFFF == _ISATAP
+    if is_isatap or any(address in network for network in _CARRYING):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return None

@@ -64,3 +64,13 @@ def test_first_poll_ignores_that_an_imported_commit_is_not_pushed(repository: Re
     assert poll_source(source.pk) == 0
     deliver_all()
     assert Belt.objects.filter(name="second", archived_at=None).exists()
+
+
+def test_import_warns_of_a_file_that_is_not_pushed(repository: Repository) -> None:
+    [pushed] = import_sources([str(repository.work)], ImportOptions())
+    assert "file.not-pushed" not in [each.code for each in pushed.problems]
+    (repository.work / ".conveyor.yml").write_text(SECOND)
+    [changed] = import_sources([str(repository.work)], ImportOptions())
+    assert "file.not-pushed" in [each.code for each in changed.problems]
+    [checked] = import_sources([str(repository.work)], ImportOptions(check=True))
+    assert "file.not-pushed" not in [each.code for each in checked.problems]

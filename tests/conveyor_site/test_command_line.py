@@ -35,7 +35,7 @@ def manage(*arguments: str, data: Path, **environment: str) -> subprocess.Comple
     ("arguments", "environment", "sentence"),
     [
         (["create_token", "eve"], {"CONVEYOR_DATABASE_URL": NOWHERE}, "database cannot be used"),
-        (["create_token", "eve"], {}, "Prepare it with: manage.py migrate"),
+        (["create_token", "eve"], {}, "Prepare a new database with: manage.py migrate"),
         (["migrate"], {"CONVEYOR_DATABASE_URL": "wat"}, "use postgresql://"),
         (["runner"], {"CONVEYOR_BROKER_URL": "wat://host:1/secret"}, "Use redis://"),
         (["rotate_keys"], {"CONVEYOR_DATA_DIR": "/proc/nowhere"}, "/proc/nowhere"),
@@ -51,7 +51,7 @@ def manage(*arguments: str, data: Path, **environment: str) -> subprocess.Comple
             "CONVEYOR_LOG_LEVEL is 'LOUD'. It must be one",
         ),
         (["check"], {"CONVEYOR_PUBLIC_URL": "nonsense"}, "CONVEYOR_PUBLIC_URL is 'nonsense'. It"),
-        (["create_token", "eve\udcff"], {}, "Prepare it with: manage.py migrate"),
+        (["create_token", "eve\udcff"], {}, "Prepare a new database with: manage.py migrate"),
     ],
     ids=[
         "no server",

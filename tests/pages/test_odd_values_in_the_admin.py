@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 HUGE = "9" * 20
 NOBODYS = "00000000-0000-4000-8000-000000000000"
-ODD = ("x", "\0", HUGE, NOBODYS)
+DEEP = "[" * 3000
+ODD = ("x", "\0", HUGE, NOBODYS, DEEP)
 #: No form has more rows than this, whatever its management form says.
 MOST_FORMS = 200
 LABELS = sorted(each._meta.label_lower for each in admin.site._registry)

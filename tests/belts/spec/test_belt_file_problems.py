@@ -216,6 +216,7 @@ def test_every_code_has_a_case() -> None:
     # Those that do not come from reading a text; they have tests of their own.
     assert set(CODES) - covered == {
         "file.missing",
+        "file.not-pushed",
         "file.unparseable",
         "source.too-large",
         "product.no-source",

@@ -88,7 +88,7 @@ def test_what_is_of_this_machine_beside_a_shared_database_is_told(
     unset = {"CONVEYOR_KEYS": "", "CONVEYOR_BROKER_URL": "", "CONVEYOR_DATABASE_URL": url}
     result = manage(site, "runner_doctor", **unset)
     assert "warning: CONVEYOR_DATABASE_URL is set and CONVEYOR_KEYS is not." in result.stdout
-    assert "Prepare it with: manage.py migrate" in result.stdout
+    assert "Prepare a new database with: manage.py migrate" in result.stdout
     result = manage(site, "runner", **unset, CONVEYOR_WORK_DIR="/proc/nowhere")
     assert result.returncode == 1
     assert "CONVEYOR_DATABASE_URL is set and CONVEYOR_KEYS is not." in result.stderr
