@@ -1,8 +1,9 @@
 """Limits of the web server for connections, so that unfinished requests cannot use all of them.
 
-A connection is *waiting* while its request is not complete, or before the next one. Waiting
-connections have a time limit, and the oldest of them is closed when there are too many. A
-connection that is being answered, such as a live stream, is never closed for another one.
+A connection is *waiting* while its request is not complete, or before the next one. It is *unread*
+while its caller does not read the answer, or sends the next request before it. If there are too
+many connections, the oldest unread one is closed, else the oldest waiting one. Both also have a
+time limit. A connection whose answer is read, such as a live stream, is never closed for another.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class ConnectionLimits:
     backlog: int
     request_s: float
     waiting: dict[LimitedProtocol, None] = field(default_factory=dict)
+    unread: dict[LimitedProtocol, None] = field(default_factory=dict)
 
 
 def limits_of_process(request_s: float) -> ConnectionLimits:
@@ -59,11 +61,11 @@ class LimitedProtocol(H11Protocol):
         self._answer_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
-        """Count it, and close the connection that has waited longest if there are too many."""
+        """Count it, and close the oldest unread or waiting connection if there are too many."""
         super().connection_made(transport)
         self._begin_waiting()
         if len(self.connections) > self.limits.most:
-            next(iter(self.limits.waiting)).drop()
+            next(iter(self.limits.unread or self.limits.waiting)).drop()
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and measure the time while the request is not complete."""
@@ -72,6 +74,8 @@ class LimitedProtocol(H11Protocol):
         super().data_received(data)
         if self.conn.their_state not in _INCOMPLETE:
             self._end_waiting()
+            if self.conn.trailing_data[0]:
+                self.limits.unread[self] = None
 
     def on_response_complete(self) -> None:
         """Wait for the next request; an answer that the caller does not read has an end."""
@@ -80,15 +84,19 @@ class LimitedProtocol(H11Protocol):
         if self.conn.their_state in _INCOMPLETE:
             # The next request may have begun already.
             self._begin_waiting()
+            if not self.transport.get_write_buffer_size():
+                self.limits.unread.pop(self, None)
 
     def pause_writing(self) -> None:
         """Stop writing until the caller reads, which may not take for ever."""
         super().pause_writing()
+        self.limits.unread[self] = None
         self._watch_answer()
 
     def resume_writing(self) -> None:
         """Write on: the caller reads."""
         self._end_watching()
+        self.limits.unread.pop(self, None)
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,10 +105,12 @@ class LimitedProtocol(H11Protocol):
         super().connection_lost(exc)
         # It resumes writing, so this comes after it.
         self._end_watching()
+        self.limits.unread.pop(self, None)
 
     def drop(self) -> None:
         """Close the connection, whatever its caller still reads or sends."""
         self._end_waiting()
+        self.limits.unread.pop(self, None)
         self.transport.abort()
 
     def _begin_waiting(self) -> None:

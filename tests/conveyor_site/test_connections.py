@@ -99,6 +99,22 @@ async def closed(reader: asyncio.StreamReader) -> bool:
     return True
 
 
+@pytest.mark.parametrize("begun", [WHOLE.replace(b"/", b"/large", 1), WHOLE * 200_000])
+def test_callers_who_do_not_read_keep_nobody_out(begun: bytes) -> None:
+    async def test() -> None:
+        async with serving(Application(), most=4) as address:
+            writers = []
+            for _ in range(8):
+                _reader, writer = await asyncio.open_connection(*address, limit=1)
+                writer.write(begun)
+                writers.append(writer)
+                assert await status_of(address) == b"HTTP/1.1 200 OK\r\n"
+            for writer in writers:
+                writer.transport.abort()
+
+    run(test)
+
+
 @pytest.mark.parametrize("begun", [b"", b"G", WHOLE[:-2], BEGUN, WHOLE + BEGUN])
 def test_unfinished_request_is_closed_in_time(begun: bytes) -> None:
     async def test() -> None:
