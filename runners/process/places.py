@@ -20,6 +20,7 @@ from runners.errors import NoPlaceError
 from runners.executor import workspace
 from runners.process.leftovers import sweep_dead_runners
 from runners.process.locks import LOCKS, held_if_dead, is_being_swept, locked, name_lock
+from runners.process.plan import ZYGOTE_FOLDER
 
 # Starts that did not get as far as their registration, of which a lock file tells; it then still
 # fits into one block of a disk.
@@ -95,6 +96,8 @@ def own_place(work_dir: Path, name: str) -> Path:
     with _told(work_dir):
         _take_over_long_name(work_dir, name)
         own.mkdir(mode=0o700, exist_ok=True)
+        # The heart takes its absence for the loss of the work folder.
+        (own / ZYGOTE_FOLDER).mkdir(mode=0o700, exist_ok=True)
         workspace.sweep(own)
     sweep_dead_runners(work_dir)
     return own
