@@ -46,6 +46,8 @@ class Zygote:
         while True:
             ready = {descriptor for descriptor, _events in waiting.poll()}
             if self._runner in ready:
+                # A signal after the end of the alarm would write to it, which is another signal.
+                signal.set_wakeup_fd(-1)
                 return
             if self._alarm.fileno() in ready:
                 self._alarm.recv(4096)

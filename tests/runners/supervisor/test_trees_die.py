@@ -17,6 +17,7 @@ from runners.executor.shapes import Limits, Timing
 from runners.executor.workspace import sweep
 from runners.executor.zygote import ZygoteProcess
 from runners.supervisor.processes import children_of
+from tests.own_database import REPOSITORY
 from tests.runners.executor.attempts import (
     Lab,
     isolation_of,
@@ -303,3 +304,27 @@ def test_a_zygote_holds_no_environment_and_cannot_be_read(own_zygote: ZygoteProc
     else:
         with pytest.raises(PermissionError):
             Path(f"/proc/{own_zygote.pid}/environ").read_bytes()
+
+
+_AFTER_SERVE = """
+import os, signal, socket, subprocess
+from runners.supervisor.zygote import Zygote
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("")
+listener.listen()
+runner = subprocess.Popen(["true"])
+Zygote(listener, runner.pid).serve()
+print(signal.set_wakeup_fd(-1))
+"""
+
+
+def test_zygote_that_ends_writes_to_no_alarm() -> None:
+    """A signal would write to the closed alarm, and the SIGPIPE of that again, for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", _AFTER_SERVE],
+        check=False,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.returncode) == ("-1\n", 0), done.stderr
