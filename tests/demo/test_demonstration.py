@@ -98,7 +98,7 @@ class Demonstration:
 
     def left_by_the_runner(self) -> list[Path]:
         """Return the paths of a runner in the work folder: its folder and its lock."""
-        return list((self.folder / "work").rglob("*demo-*"))
+        return list((self.folder / "work" / ".locks").glob("name-*"))
 
     def outputs(self, name: str) -> list[tuple[str]]:
         """Return the values of the outputs of that name, as rows."""
