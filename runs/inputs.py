@@ -190,17 +190,19 @@ class _Reader:
         return kept
 
     def _kept(self, reference: Reference) -> _Found | None:
-        """Return the value as the run that this one repeats received it."""
-        if self._run.rerun_of_id is None:
-            return None
+        """Return the value as the latest earlier round received it: all have the same suppliers.
+
+        Not every round did: one may have kept the job from the round before, or skipped it.
+        """
         name = JobRun.objects.filter(id=self._job_run_id).values("name")[:1]
         rows = Consumption.objects.filter(
-            consumer__belt_run_id=self._run.rerun_of_id,
+            consumer__belt_run__belt_id=self._run.belt_id,
+            consumer__belt_run__number=self._run.number,
             consumer__name=name,
             reference=str(reference),
         )
         columns = ("output_id", "value", "supplier_label", "consumer__belt_run__tainted")
-        row: Any = rows.values_list(*columns).first()
+        row: Any = rows.order_by("-consumer__belt_run__round").values_list(*columns).first()
         return _Found(*row) if row else None
 
     def _of_job(self, run: BeltRun, job: str, reference: Reference) -> _Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError
@@ -123,7 +124,8 @@ def _insert(run: BeltRun, again: BeltRun, name: str, *, only_failed: bool) -> No
             job_run = new_job_run(again, job, position, configuration)
             kept = former.get(job.name) if only_failed else None
             rows.append(_first(job_run, kept, run.round))
-        suppliers = _copied_suppliers(run, [row[0] for row in rows if not row[0].reused_from_id])
+        to_run = [row[0] for row in rows if not row[0].reused_from_id]
+        suppliers = _copied_suppliers(former.values(), to_run)
         # What is kept from the round before brings the taint of that round with it.
         again.tainted = run.tainted or any(
             each.belt_run is not None and each.belt_run.tainted for each in suppliers
@@ -162,9 +164,14 @@ def _first(
     return job_run, JobRunState.WAITING, Why(Reason.CREATED)
 
 
-def _copied_suppliers(run: BeltRun, job_runs: list[JobRun]) -> list[Supplier]:
+def _copied_suppliers(former_jobs: Iterable[JobRun], job_runs: list[JobRun]) -> list[Supplier]:
+    """Return suppliers for the job runs that are to run, as the former ones have them.
+
+    A job run that was kept from an earlier round has those of the job run that it stands for.
+    """
     by_name = {job_run.name: job_run for job_run in job_runs}
-    rows = Supplier.objects.filter(consumer__belt_run=run)
+    origins = [each.reused_from_id or each.id for each in former_jobs]
+    rows = Supplier.objects.filter(consumer__in=origins)
     former = rows.select_related("consumer", "belt_run")
     return [
         Supplier(

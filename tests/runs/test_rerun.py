@@ -52,7 +52,8 @@ SITE = """
     product: site
     belts:
       - name: deploy
-        jobs: [{name: deploy, commands: "use ${gem.build.compile.FILE}"}]
+        jobs:
+          - {name: deploy, commands: "use ${gem.build.compile.FILE}"}
 """
 
 
@@ -161,6 +162,22 @@ def test_reused_job_is_reused_again_from_its_origin() -> None:
     assert consumed(third, "pack") == {"compile.FILE": "one.gem"}
 
 
+def test_whole_repeat_of_a_partial_one_has_all_suppliers() -> None:
+    publish_text(GEM)
+    publish_text(f"{SITE.rstrip()}\n          - {{name: check, inputs: deploy, commands: make}}\n")
+    worker = Worker()
+    start("gem.build", continue_downstream=False)
+    work_off(worker, lambda _: {"FILE": "one.gem", "PACK": "p"})
+    run = start("site.deploy")
+    worker.do(run, "deploy")
+    worker.do(run, "check", "failed")
+    partial = rerun_belt_run(run, only_failed=True)
+    worker.do(partial, "check", "failed")
+    whole = rerun_belt_run(partial)
+    assert states(whole) == {"deploy": "queued", "check": "waiting"}
+    assert consumed(whole, "deploy") == {"gem.build.compile.FILE": "one.gem"}
+
+
 def test_values_of_reused_jobs_supply_other_runs() -> None:
     run = half_failed()
     publish_text(SITE)
@@ -222,8 +239,8 @@ def test_what_follows_a_repeat_finds_its_supplier_through_what_was_repeated() ->
     """Root → middle → (repeated middle) → last: the root still supplies the last."""
     publish_text(
         SITE.replace("use ${gem.build.compile.FILE}", "use").replace(
-            "jobs: [{name: deploy",
-            "downstreams: [{downstream-product: last, belts: end}]\n        jobs: [{name: deploy",
+            "jobs:",
+            "downstreams: [{downstream-product: last, belts: end}]\n        jobs:",
         )
     )
     publish_text(SITE.replace("product: site", "product: last").replace("deploy", "end"))

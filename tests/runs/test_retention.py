@@ -42,7 +42,8 @@ SITE = """
     product: site
     belts:
       - name: deploy
-        jobs: [{name: deploy, commands: "use ${gem.build.compile.FILE}"}]
+        jobs:
+          - {name: deploy, commands: "use ${gem.build.compile.FILE}"}
 """
 DAY = 24 * 3600
 
@@ -174,6 +175,24 @@ def test_rerun_has_the_values_of_a_removed_supplier() -> None:
     Worker().do(again, "deploy", "failed")
     third = rerun_belt_run(again)
     assert consumed(third, "deploy") == {"gem.build.compile.FILE": "old.gem"}
+
+
+def test_whole_repeat_of_a_partial_one_has_the_values_of_a_removed_supplier() -> None:
+    publish_text(GEM)
+    publish_text(f"{SITE.rstrip()}\n          - {{name: check, inputs: deploy, commands: make}}\n")
+    supplier = finished("old.gem")
+    consumer = start("site.deploy")
+    worker = Worker()
+    worker.do(consumer, "deploy")
+    worker.do(consumer, "check", "failed")
+    partial = rerun_belt_run(consumer, only_failed=True)
+    worker.do(partial, "check", "failed")
+    pass_time(11 * DAY, only=[BeltRun])
+    finished("new.gem")
+    BeltRun.objects.filter(id__in=[consumer.id, partial.id]).update(finished_at=Now())
+    assert supplier not in kept()
+    whole = rerun_belt_run(partial)
+    assert consumed(whole, "deploy") == {"gem.build.compile.FILE": "old.gem"}
 
 
 def test_a_repeat_that_was_never_given_the_value_says_that_its_supplier_is_gone() -> None:
