@@ -7,7 +7,7 @@ from typing import Any
 from belts.importing import ImportOutcome
 from belts.spec.names import visible
 from belts.spec.problems import render_text, to_json
-from products.git.urls import shown
+from products.git.logins import shown
 
 
 def to_text(outcome: ImportOutcome, *, check: bool) -> tuple[str, str]:

@@ -14,8 +14,9 @@ from products.git.checkouts import Checkout, open_checkout, read_plain_file
 from products.git.commands import GitFailedError, OutputTooLongError, run_git
 from products.git.errors import FileMissingError, FileTooLargeError, RefMissingError
 from products.git.files import read_belt_file
+from products.git.logins import shown
 from products.git.remote import resolve_ref
-from products.git.urls import check_url, shown
+from products.git.urls import check_url
 from products.models import Source
 
 FILE_NAME = ".conveyor.yml"

@@ -25,7 +25,7 @@ from products.forms import (
     TokenForm,
 )
 from products.git.access import ANYBODY
-from products.git.urls import shown
+from products.git.logins import shown
 from products.models import (
     ApiToken,
     Configuration,

@@ -8,12 +8,11 @@ import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 
+from products.git.logins import shown
+
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 QUEUE = r"[a-z0-9][a-z0-9._-]*"
-
-# What may be a URL: no blanks, and no quote that closes it.
-_WORD = re.compile(r"""(?:[^\s"']|["'](?![\s,:\])}]|$))+""")
 
 # Limits for the search of a similar name: characters of a name, and number of names.
 _LONGEST_COMPARED = 40
@@ -40,50 +39,14 @@ def variable_of_credential(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
-def without_logins(text: str) -> str:
-    """Return ``text`` with the logins and queries of URLs left out.
-
-    ``products.git.urls.shown`` has the same rule, since neither side may import the other. A test
-    holds the two together.
-    """
-    return _WORD.sub(lambda match: _without_login(match[0]), text)
-
-
-def _without_login(word: str) -> str:
-    if "://" in word:
-        return "://".join(_without_query(part) for part in word.split("://"))
-    _, _, after = word.partition(":")
-    _, at, place = after.rpartition("@")
-    return place if at and ":" in place else word
-
-
-def _without_query(part: str) -> str:
-    authority, _, _ = part.partition("/")
-    # A password may have slashes and @ in it.
-    login = part if ":" in authority else authority
-    bare, mark, query = part[login.rfind("@") + 1 :].partition("?")
-    return f"{bare}?…" if query else bare + mark
-
-
-def parted_without_logins(line: str, index: int) -> tuple[str, str]:
-    """Return what stands before and after an index of a line, both as ``without_logins`` has it.
-
-    An index inside a word with a login moves to the beginning of the word.
-    """
-    for match in _WORD.finditer(line):
-        if match.start() < index < match.end() and _without_login(match[0]) != match[0]:
-            index = match.start()
-    return without_logins(line[:index]), without_logins(line[index:])
-
-
 def quoted(text: str, longest: int = 60) -> str:
     """Return ``text`` in double quotes, shortened, with control characters made visible.
 
     Logins of URLs are left out: messages are stored, and shown to everybody who sees the product.
     """
-    text = without_logins(text)
-    shown = text if len(text) <= longest else text[: longest - 1] + "…"
-    return visible(json.dumps(shown, ensure_ascii=False))
+    text = shown(text)
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
+    return visible(json.dumps(short, ensure_ascii=False))
 
 
 def visible(text: str) -> str:

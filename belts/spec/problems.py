@@ -10,7 +10,8 @@ from typing import Any
 
 from belts.spec.codes import CODES
 from belts.spec.lines import lines_of
-from belts.spec.names import parted_without_logins, visible
+from belts.spec.names import visible
+from products.git.logins import parted
 
 _SHOWN_COLUMNS = 160
 
@@ -112,7 +113,7 @@ def _around(problem: Problem, lines: list[str]) -> tuple[str, str]:
     if problem.line is None or not 0 < problem.line <= len(lines):
         return "", ""
     column = problem.column or 1
-    before, after = parted_without_logins(lines[problem.line - 1], column - 1)
+    before, after = parted(lines[problem.line - 1], column - 1)
     start = max(0, len(before) + 1 - _SHOWN_COLUMNS // 2)
     before, after = before[start:], after[: start + _SHOWN_COLUMNS - len(before)]
     return visible(before.replace("\t", "    ")), visible(after.replace("\t", "    "))

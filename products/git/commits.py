@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from products.git.errors import CommitMissingError
-from products.git.urls import shown
+from products.git.logins import shown
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA1_DIGITS = 40

@@ -12,7 +12,7 @@ from products.git.errors import (
     RepositoryTooLargeError,
     SourceUnreachableError,
 )
-from products.git.urls import shown
+from products.git.logins import shown
 
 _REFUSED = (
     r"Authentication failed|could not read (Username|Password)|Permission denied \("

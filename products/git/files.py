@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from products.credentials import open_for_source
 from products.git.blobs import LARGEST_FILE, read_file
+from products.git.logins import shown
 from products.git.mirror import ensure_commit, find_commit
 from products.git.site import allowed_for_file, mirrors_folder
 from products.git.snapshot import NotInPartsError, fetch_file
-from products.git.urls import check_url, shown
+from products.git.urls import check_url
 from products.models import Source
 
 

@@ -36,6 +36,7 @@ from products.git.failures import (
     is_too_large,
     refused_object,
 )
+from products.git.logins import shown
 from products.git.mirror_lock import alone_with
 from products.git.tags import has_list, has_tag, write_list
 from products.git.upkeep import (
@@ -48,7 +49,7 @@ from products.git.upkeep import (
     size_of,
     tidy,
 )
-from products.git.urls import fetch_url, shown
+from products.git.urls import fetch_url
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ from products.git.errors import (
     SourceUnreachableError,
 )
 from products.git.failures import unreachable
+from products.git.logins import shown
 from products.git.mirror import ensure_commit, is_ancestor, is_in_a_branch_or_tag
 from products.git.site import allowed_for_history, mirrors_folder
-from products.git.urls import check_url, shown
+from products.git.urls import check_url
 from products.models import Source
 
 LIST_TIMEOUT_S = 20.0

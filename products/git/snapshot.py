@@ -25,8 +25,8 @@ from products.git.failures import (
     is_whole_or_nothing,
     refused_object,
 )
+from products.git.logins import shown
 from products.git.upkeep import READ, remove_unused
-from products.git.urls import shown
 
 # The name by which git knows the address, for as long as the command lasts.
 _REMOTE = "source"

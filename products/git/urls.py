@@ -13,6 +13,7 @@ from typing import Literal
 
 from products.configuration import current
 from products.git.errors import SourceUrlError
+from products.git.logins import shown
 
 Scheme = Literal["https", "http", "ssh", "git", "file"]
 
@@ -30,8 +31,6 @@ _REMOTE = re.compile(
     rf"(?P<path>/{_PATH})"
 )
 _SCP = re.compile(rf"(?:(?P<user>{_USER})@)?(?P<host>{_HOST}):(?P<path>{_PATH})")
-# What may be a URL: no blanks, and no quote that closes it.
-_WORD = re.compile(r"""(?:[^\s"']|["'](?![\s,:\])}]|$))+""")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,19}")
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 _LOCAL_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -170,31 +169,6 @@ def _scp(url: str) -> GitUrl:
             "of this machine."
         )
     return GitUrl("ssh", match["host"], match["path"], match["user"] or "", scp=True)
-
-
-def shown(text: str) -> str:
-    """Return an address, or a text with some, as it may be shown: without logins and queries.
-
-    ``belts.spec.names.without_logins`` has the same rule, since neither side may import the other.
-    A test holds the two together.
-    """
-    return _WORD.sub(lambda match: _without_login(match[0]), text)
-
-
-def _without_login(word: str) -> str:
-    if "://" in word:
-        return "://".join(_without_query(part) for part in word.split("://"))
-    _, _, after = word.partition(":")
-    _, at, place = after.rpartition("@")
-    return place if at and ":" in place else word
-
-
-def _without_query(part: str) -> str:
-    authority, _, _ = part.partition("/")
-    # A password may have slashes and @ in it.
-    login = part if ":" in authority else authority
-    bare, mark, query = part[login.rfind("@") + 1 :].partition("?")
-    return f"{bare}?…" if query else bare + mark
 
 
 def _shown_remains(text: str) -> str:

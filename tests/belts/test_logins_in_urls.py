@@ -9,11 +9,12 @@ import pytest
 from belts.import_report import to_document, to_text
 from belts.importing import ImportOptions, import_sources
 from belts.repository import other_repository, other_triggers
-from belts.spec.names import quoted, without_logins
+from belts.spec.names import quoted
 from belts.spec.parse import parse_belt_text
 from belts.spec.problems import Problem, to_json
 from products.git.errors import SourceUrlError
-from products.git.urls import parse_url, shown
+from products.git.logins import shown
+from products.git.urls import parse_url
 from products.models import Product, Source
 
 SECRETS = [
@@ -60,11 +61,6 @@ belts:
 @pytest.mark.parametrize(("written", "expected"), TEXTS)
 def test_logins_and_queries_are_left_out_alone(written: str, expected: str) -> None:
     assert shown(written) == expected
-
-
-@pytest.mark.parametrize("text", [*SECRETS, *(written for written, _ in TEXTS)])
-def test_both_sides_leave_out_the_same(text: str) -> None:
-    assert without_logins(text) == shown(text)
 
 
 @pytest.mark.parametrize("url", SECRETS)
