@@ -58,6 +58,8 @@ def read_source(
         return _read_folder(path, ref)
     if path is not None and path.is_dir():
         return _read_repository(str(path), ref, use_stored=use_stored, credential=credential)
+    if path is not None and path.name == FILE_NAME and open_checkout(path.parent) is not None:
+        return _read_folder(path.parent, ref)
     if path is not None:
         return _read_plain(path, ref)
     if _LIKE_A_URL.match(label):

@@ -14,7 +14,7 @@ from runs.chains import state_of, whole_chain
 from runs.durations import length_of
 from runs.log_display import LogDisplay
 from runs.logs import read_log
-from runs.models import Attempt, BeltRun, JobRun
+from runs.models import Attempt, BeltRun, Edge, JobRun
 from runs.queue_warnings import queue_warnings
 from runs.sentences import why
 from runs.states import BeltRunState
@@ -34,8 +34,8 @@ Write = Callable[[str], object]
 def follow(root_belt_run_id: UUID, write: Write, *, chain: bool = True) -> bool:
     """Write what happens in a belt run until it has ended; return whether all of it succeeded.
 
-    With ``chain`` the belt runs that it leads to are followed too, in whatever product. Text is
-    safe for a terminal. Raises BeltRun.DoesNotExist for an unknown id, and DatabaseError when
+    With ``chain`` the belt runs that it leads to are followed too, in whatever product. It is no
+    success if a downstream run was due and could not be started. Text is safe for a terminal. Raises BeltRun.DoesNotExist for an unknown id, and DatabaseError when
     the database stays away.
     """
     follower = _Follower(write)
@@ -46,13 +46,19 @@ def follow(root_belt_run_id: UUID, write: Write, *, chain: bool = True) -> bool:
             ended = _have_ended(runs)
             follower.show(runs)
             if ended and len(_members(root_belt_run_id, chain=chain)) == len(runs):
-                return all(run.state == BeltRunState.SUCCEEDED for run in runs)
+                return _all_succeeded(runs)
             answered_at = time.monotonic()
         except DatabaseError:
             if time.monotonic() - answered_at > PATIENCE_S:
                 raise
             connection.close()
         time.sleep(LOOK_EVERY_S)
+
+
+def _all_succeeded(runs: list[BeltRun]) -> bool:
+    """Return whether the runs succeeded, and each downstream run that was due was started."""
+    due = Edge.objects.filter(upstream__in=runs, fired_at__isnull=False, closed_at__isnull=False)
+    return all(run.state == BeltRunState.SUCCEEDED for run in runs) and not due.exists()
 
 
 def _members(root_belt_run_id: UUID, *, chain: bool) -> list[BeltRun]:

@@ -12,7 +12,7 @@ from conveyor_site.demo.accounts import ensure_admin
 from conveyor_site.demo.fresh import POLITE
 from conveyor_site.demo.lock import Lock
 from conveyor_site.demo.picture import picture_of
-from conveyor_site.demo.ports import choose_port
+from conveyor_site.demo.ports import PORT, choose_port, is_free
 from conveyor_site.demo.repositories import (
     Repository,
     make_repositories,
@@ -60,6 +60,8 @@ def _run_site(lock: Lock, write: Write, port: int | None) -> None:
     write("Conveyor is starting.")
     require_git()
     site = Site(choose_port(port))
+    if port is None and site.port != PORT and not is_free(PORT):
+        write(f"Port {PORT} is taken, so the site uses port {site.port}.")
     write("Preparing the database ...")
     prepare_database()
     password = ensure_admin()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from conveyor_site.demo.accounts import ADMIN
 from conveyor_site.demo.parts import DRAIN_S
-from conveyor_site.demo.ports import PORT, is_free
 from conveyor_site.demo.repositories import Repository
 from conveyor_site.demo.site import Site
 
@@ -20,7 +19,6 @@ CHAIN = "The chain, with the values that went in and came out:"
 
 def welcome(site: Site, password: str | None) -> list[str]:
     """Return where the site is and how to log in; ``password`` is None if it is known already."""
-    taken = "" if site.port == PORT or is_free(PORT) else f"   (port {PORT} is taken)"
     login = [
         f"  log in as      {ADMIN}",
         f"  password       {password}   (shown this once)",
@@ -28,7 +26,7 @@ def welcome(site: Site, password: str | None) -> list[str]:
     known = ["  log in as      the administrator that was made on the first start"]
     return [
         "",
-        f"Conveyor is ready:  {site.url}{taken}",
+        f"Conveyor is ready:  {site.url}",
         "",
         *(login if password else known),
         f"  new password   {_manage('changepassword', ADMIN)}",

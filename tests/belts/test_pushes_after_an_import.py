@@ -66,6 +66,12 @@ def test_first_poll_ignores_that_an_imported_commit_is_not_pushed(repository: Re
     assert Belt.objects.filter(name="second", archived_at=None).exists()
 
 
+def test_check_of_the_file_in_a_checkout_takes_its_remote(repository: Repository) -> None:
+    file = repository.work / ".conveyor.yml"
+    [outcome] = import_sources([str(file)], ImportOptions(check=True))
+    assert "product.no-source" not in [each.code for each in outcome.problems]
+
+
 def test_import_warns_of_a_file_that_is_not_pushed(repository: Repository) -> None:
     [pushed] = import_sources([str(repository.work)], ImportOptions())
     assert "file.not-pushed" not in [each.code for each in pushed.problems]

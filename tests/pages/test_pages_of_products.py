@@ -183,7 +183,7 @@ def test_a_broken_file_is_shown_with_the_offending_lines() -> None:
 
     page = boss().get(product.get_absolute_url()).content.decode()
 
-    assert "The last good definition stays in use" in page
+    assert "Runs of a commit with a broken file are refused" in page
     assert "line 2:1:" in page
     assert '<pre class="excerpt">belst:</pre>' in page
     assert "Did you mean &quot;belts&quot;?" in page
