@@ -35,8 +35,8 @@ def follow(root_belt_run_id: UUID, write: Write, *, chain: bool = True) -> bool:
     """Write what happens in a belt run until it has ended; return whether all of it succeeded.
 
     With ``chain`` the belt runs that it leads to are followed too, in whatever product. It is no
-    success if a downstream run was due and could not be started. Text is safe for a terminal. Raises BeltRun.DoesNotExist for an unknown id, and DatabaseError when
-    the database stays away.
+    success if a downstream run was due and could not be started. Text is safe for a terminal.
+    Raises BeltRun.DoesNotExist for an unknown id, and DatabaseError when the database stays away.
     """
     follower = _Follower(write)
     answered_at = time.monotonic()
