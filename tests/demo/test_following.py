@@ -172,11 +172,12 @@ def test_job_of_an_unserved_queue_is_reported_once() -> None:
 @pytest.mark.django_db
 def test_downstream_run_that_could_not_be_started_is_no_success() -> None:
     run, now = a_run("gem"), timezone.now()
+    lines: list[str] = []
     belt = a_belt("pack", product=a_product("image"))
     edge = an_edge(run, belt, closed_at=now, note="The upstream run did not succeed.")
-    assert follow(run.id, [].append)
+    assert follow(run.id, lines.append)
     Edge.objects.filter(id=edge.id).update(fired_at=now, note="The product image is archived.")
-    assert not follow(run.id, [].append)
+    assert not follow(run.id, lines.append)
 
 
 @pytest.mark.django_db(transaction=True)
